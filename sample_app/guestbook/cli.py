@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 from flask import Flask
+from flask.cli import with_appcontext
 from sqlalchemy import func, select
 
 from guestbook import assets
@@ -19,6 +20,7 @@ def assets_command() -> None:
 
 
 @click.command("entries")
+@with_appcontext
 def entries_command() -> None:
     """Print the number of entries."""
     click.echo(db.session.scalar(select(func.count()).select_from(Entry)))

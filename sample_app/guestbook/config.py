@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from flask import Flask
 
@@ -30,7 +30,7 @@ class Config:
     SEND_FILE_MAX_AGE_DEFAULT = 365 * 24 * 3600
     SESSION_COOKIE_HTTPONLY = True
     SESSION_COOKIE_SAMESITE = "Lax"
-    SQLALCHEMY_ENGINE_OPTIONS: dict[str, Any] = {"pool_pre_ping": True}
+    SQLALCHEMY_ENGINE_OPTIONS: ClassVar[dict[str, Any]] = {"pool_pre_ping": True}
     # A form left open over lunch must still be accepted: the token lives as long as the session.
     WTF_CSRF_TIME_LIMIT = None
 
@@ -56,7 +56,10 @@ class ProductionConfig(Config):
     PREFERRED_URL_SCHEME = "https"
     SESSION_COOKIE_SECURE = True
     # The driver's own limit is over two minutes: too long for /readyz to say what is wrong.
-    SQLALCHEMY_ENGINE_OPTIONS = {"pool_pre_ping": True, "connect_args": {"connect_timeout": 3}}
+    SQLALCHEMY_ENGINE_OPTIONS: ClassVar[dict[str, Any]] = {
+        **Config.SQLALCHEMY_ENGINE_OPTIONS,
+        "connect_args": {"connect_timeout": 3},
+    }
 
 
 CONFIGS: dict[str, type[Config]] = {
