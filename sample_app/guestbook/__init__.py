@@ -21,7 +21,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
             chooses the configuration, as the environment variable does.
 
     Returns:
-        The application. Building it opens no connection and changes nothing on disk.
+        The application. Building it opens no connection and migrates nothing.
 
     Raises:
         guestbook.config.ConfigError: a setting is missing or cannot be used.
