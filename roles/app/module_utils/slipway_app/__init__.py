@@ -1,0 +1,1 @@
+"""What the modules of the role ``app`` share; imported as ``ansible.module_utils.slipway_app``."""
