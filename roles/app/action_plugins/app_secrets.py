@@ -1,6 +1,7 @@
 """Read the encrypted secrets of an environment and generate, once, those that are missing."""
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import tempfile
@@ -34,7 +35,9 @@ class ActionModule(ActionBase):
         password_file = Path(self._task.args["password_file"])
         vault = VaultLib(self._vault_secrets(password_file))
         stored = self._read(file, vault, password_file)
-        missing = {name: size for name, size in self._task.args["generate"].items() if not stored.get(name)}
+        # Through JSON, so that plain strings go into the file and not Ansible's tagged ones.
+        wanted = json.loads(json.dumps(self._task.args["generate"]))
+        missing = {name: size for name, size in wanted.items() if not stored.get(name)}
         made = {name: secrets.token_urlsafe(int(size)) for name, size in missing.items()}
         result = {"changed": bool(made), "secrets": {**stored, **made}, "generated": sorted(made), "_ansible_no_log": True}
         if made and not self._task.check_mode:
