@@ -1,14 +1,30 @@
-# The words a newcomer types. Each target sets up what it needs.
+# The words a newcomer types. Each target sets up what it needs and says what it does.
 SHELL := bash
 PYTHON ?= python3
 VENV ?= .venv
 export PYTHON VENV
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-.PHONY: help setup check test demo demo-clean lock clean
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-clean check test lock
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
+
+demo: setup  ## a throw-away machine on this computer, with the sample app served from it
+	@scripts/demo up
+	@ansible-playbook site.yml -i inventory/demo
+	@scripts/demo address
+
+demo-clean:  ## remove the machine of the demo and all that belongs to it
+	@scripts/demo down
+
+check: setup  ## the fast lane: lint, syntax and unit tests, under a minute
+	@scripts/check
+
+test: setup  ## everything: lint, unit tests, every Molecule scenario on Debian 12 and 13
+	@scripts/check
+	@scripts/scenarios
 
 setup:
 	@scripts/setup

@@ -1,0 +1,270 @@
+"""Judge an inventory as a whole, on the control node, before any machine is asked anything.
+
+What a role's variables are called and what they hold is read from its meta/argument_specs.yml; only what no
+argument spec can say (forms, secrets, groups, placeholders, misspelt names) is written here.
+"""
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import yaml
+from ansible.errors import AnsibleError
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.plugins.action import ActionBase
+
+PLACEHOLDER = "CHANGE_ME"
+# Which groups' machines a role is applied to.
+ROLES = {"base": ("web", "db"), "postgres": ("db",), "gunicorn": ("web",), "nginx": ("web",), "app": ("web",)}
+# Names of the contract that belong to no role alone.
+SHARED = {"tls_mode": {"type": "str", "choices": ["selfsigned", "provided", "off"]}}
+PREFIXES = (*(f"{role}_" for role in ROLES), "tls_", "vault_app_", "vault_postgres_")
+NAME_FORM = "[a-z][a-z0-9-]{0,30}, e.g. guestbook"
+# Users and groups of a plain Debian, and databases of a plain PostgreSQL: an app of that name would take them over.
+TAKEN = frozenset(
+    "root daemon bin sys sync games man lp mail news uucp proxy www-data backup list irc nobody adm tty disk kmem"
+    " dialout fax voice cdrom floppy tape sudo audio dip operator src shadow utmp video sasl plugdev staff users"
+    " nogroup input sgx kvm render crontab ssh sshd messagebus postgres ssl-cert nginx template0 template1".split()
+)
+KNOWN_KEYS = frozenset(
+    word.lower() for word in (
+        "dev", "secret", "secret-key", "secretkey", "my-secret-key", "your-secret-key", "your_secret_key", "changeme",
+        "change-me", "change_me", "supersecret", "super-secret", "super secret key", "mysecretkey", "default",
+        "you-will-never-guess", "hard to guess string", "this-is-a-secret-key", "dev-secret-key", "development key",
+        "insecure", "password", "test", "testing", "sample", "example",
+        # Printed in Flask's own documentation, and copied from there.
+        "192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf",
+    )
+)
+_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_DOMAIN = re.compile(rf"^(\*\.)?{_LABEL}(\.{_LABEL})*\.?$|^[0-9A-Fa-f:.]+$")
+
+
+class Inventory:
+    """The files that an inventory is written in, to say where a variable stands."""
+
+    def __init__(self, sources: Iterable[str], groups: Iterable[str], hosts: Iterable[str], playbook_directory: str) -> None:
+        self.sources = [Path(source) for source in sources if os.path.exists(source)]
+        beside = [source if source.is_dir() else source.parent for source in self.sources]
+        self.files = [source for source in self.sources if source.is_file()]
+        for top in dict.fromkeys([*beside, Path(playbook_directory)]):
+            for kind, names in (("group_vars", groups), ("host_vars", hosts)):
+                for name in names:
+                    self.files += self._below(top / kind / name)
+
+    @staticmethod
+    def _below(stem: Path) -> list[Path]:
+        """Return the variable files of a group or host: a file with or without a suffix, or all in a directory."""
+        if stem.is_dir():
+            return sorted(path for path in stem.rglob("*") if path.is_file())
+        return [path for path in (stem, stem.with_name(stem.name + ".yml"), stem.with_name(stem.name + ".yaml")) if path.is_file()]
+
+    def lines(self) -> Iterable[tuple[Path, int, str]]:
+        """Yield every line that is no comment, with its file and number."""
+        for file in self.files:
+            text = file.read_text(encoding="utf-8", errors="replace")
+            if text.startswith("$ANSIBLE_VAULT"):
+                continue
+            for number, line in enumerate(text.splitlines(), 1):
+                if not line.lstrip().startswith(("#", ";")):
+                    yield file, number, line
+
+    def where(self, name: str) -> str:
+        """Return "file:line" of the last place that sets a variable; "" where no file does."""
+        pattern = re.compile(rf"(?:^|\s)[\"']?{re.escape(name)}[\"']?\s*[:=]")
+        found = [f"{os.path.relpath(file)}:{number}" for file, number, line in self.lines() if pattern.search(line)]
+        return found[-1] if found else ""
+
+    def placeholders(self) -> list[str]:
+        """Return "file:line: text" of every placeholder that nobody replaced."""
+        return [f"{os.path.relpath(file)}:{number}: {line.strip()}" for file, number, line in self.lines() if PLACEHOLDER in line]
+
+    def place(self) -> str:
+        """Return where a person would set a variable that is missing."""
+        source = self.sources[0] if self.sources else Path("inventory/prod")
+        return os.path.relpath((source if source.is_dir() else source.parent) / "group_vars")
+
+
+class Judge:
+    """Collects what is wrong with an inventory, each with its variable, place and expected form."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self.inventory = inventory
+        self.problems: list[str] = []
+
+    def wrong(self, name: str, what: str, expected: str = "", key: str = "") -> None:
+        """Note a variable's problem once, however many machines have it."""
+        where = self.inventory.where(key or name)
+        place = where or f"not set in any file; set it below {self.inventory.place()}/"
+        text = f"{name} ({place}): {what}" + (f" Expected: {expected}." if expected else "")
+        if text not in self.problems:
+            self.problems.append(text)
+
+    def groups(self, groups: Mapping[str, list[str]]) -> None:
+        """Judge the groups: web must be there; one database server at the most."""
+        if not groups.get("web"):
+            files = ", ".join(os.path.relpath(source) for source in self.inventory.sources) or "the inventory"
+            self.problems.append(
+                f"group web ({files}): there is no machine in it, so there is nothing to serve the app from."
+                " Expected: a section [web] with a line for each machine (and [db] for PostgreSQL)."
+            )
+        if len(groups.get("db") or []) > 1:
+            self.problems.append("group db: it has several machines. Expected: one, the machine that PostgreSQL runs on.")
+
+    def placeholders(self) -> None:
+        """Judge the example inventory's lines that wait to be edited."""
+        self.problems += [f"{line}\n    Replace {PLACEHOLDER} there." for line in self.inventory.placeholders()]
+
+    def names(self, names: Iterable[str], known: Mapping[str, object]) -> None:
+        """Judge the names: one of ours that no role has is a slip of the keyboard."""
+        for name in sorted(set(names) - set(known)):
+            if name.startswith(("ansible_", "__", "vault_")):
+                continue
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.6 if name.startswith(PREFIXES) else 0.86)
+            if name.startswith(PREFIXES):
+                hint = f"Did you mean {near[0]}?" if near else "Names that begin so are Slipway's own; call yours otherwise."
+                self.wrong(name, f"there is no such variable. {hint}")
+            elif near:
+                self.wrong(name, f"there is no such variable. Did you mean {near[0]}?")
+
+    def types(self, name: str, value: object, spec: Mapping) -> bool:
+        """Judge a value by its role's argument spec; True where it fits."""
+        result = ArgumentSpecValidator({name: _plain(spec)}).validate({name: value})
+        for message in result.error_messages:
+            self.wrong(name, message.rstrip(".") + ".", str(spec.get("type", "str")))
+        return not result.error_messages
+
+    def app(self, values: Mapping[str, object]) -> None:
+        """Judge what the types of an app's settings do not say."""
+        name = values.get("app_name")
+        if not name:
+            self.wrong("app_name", "it is not set.", NAME_FORM)
+        elif not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", str(name)):
+            self.wrong("app_name", f"{name!r} cannot name a system user, units, paths and a database.", NAME_FORM)
+        elif name in TAKEN:
+            self.wrong("app_name", f"{name!r} is the name of a user or group of Debian's own.", f"another name, {NAME_FORM}")
+        if not values.get("app_source"):
+            self.wrong("app_source", "it is not set, so there is nothing to deploy.", "a directory on this computer, or a git URL")
+        for domain in values.get("app_domains") or []:
+            if not _DOMAIN.match(str(domain)):
+                self.wrong("app_domains", f"{domain!r} is no server name.", "a list such as [www.example.com, example.com]")
+        if not str(values.get("app_health_path", "/")).startswith("/"):
+            self.wrong("app_health_path", f"{values['app_health_path']!r} is no path.", "a path such as /healthz")
+        for entry in values.get("app_static") or []:
+            url, path = str(entry.get("url", "")), str(entry.get("path", ""))
+            if not re.fullmatch(r"/[\w./-]*/", url) or not path or path.startswith("/") or ".." in path.split("/"):
+                self.wrong("app_static", f"{dict(entry)!r} says not which URLs and directory it means.", "[{url: /static/, path: static}]")
+        for variable in ("app_environment", "app_secrets"):
+            self.settings(variable, values.get(variable) or {})
+
+    def settings(self, variable: str, settings: Mapping[str, object]) -> None:
+        """Judge an app's own settings; the values of secrets are never named."""
+        for name, value in settings.items():
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(name)):
+                self.wrong(variable, f"{name!r} is no name of a setting.", "letters, digits and _")
+            elif value is None or isinstance(value, (list, dict)):
+                self.wrong(variable, f"the value of {name} is no text.", "a string, a number or a boolean", key=str(name))
+            elif "\0" in str(value):
+                self.wrong(variable, f"the value of {name} has a NUL byte, which no environment can hold.", key=str(name))
+        if "SECRET_KEY" in settings:
+            self.secret_key(f"{variable}.SECRET_KEY", str(settings["SECRET_KEY"]))
+        if str(settings.get("FLASK_DEBUG", "0")).lower() not in ("0", "false", "no", ""):
+            self.wrong(f"{variable}.FLASK_DEBUG", "it would open a console to everybody.", '"0", or no such line', key="FLASK_DEBUG")
+
+    def secret_key(self, name: str, value: str) -> None:
+        """Judge a SECRET_KEY without ever printing it."""
+        expected = (
+            "no such line (one is generated and kept in the vault), or the output of"
+            " python3 -c 'import secrets; print(secrets.token_hex())'"
+        )
+        if value.strip().lower() in KNOWN_KEYS or re.match(r"(?i)^(change|replace|your)[ _-]?", value):
+            self.wrong(name, "it is a sample that everybody knows.", expected, key=name.rpartition(".")[2])
+        elif len(value) < 32:
+            self.wrong(name, f"it has {len(value)} characters, which can be guessed.", expected, key=name.rpartition(".")[2])
+        elif len(set(value)) < 10:
+            self.wrong(name, f"it repeats {len(set(value))} characters, which can be guessed.", expected, key=name.rpartition(".")[2])
+
+
+def _plain(spec: Mapping) -> dict:
+    """Return an argument spec as ArgumentSpecValidator takes it: without its prose."""
+    plain = {key: value for key, value in spec.items() if key in ("type", "choices", "elements", "required")}
+    if "options" in spec:
+        plain["options"] = {name: _plain(option) for name, option in spec["options"].items()}
+    return plain
+
+
+class ActionModule(ActionBase):
+    """Fail with all that is wrong with the inventory; no machine is asked anything.
+
+    Arguments: ``roles``, the directory of the roles; or ``explain``, the result of a failed task on the control
+    node, which fails once more with the place of the variable that it names.
+    """
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp=None, task_vars=None):
+        """See the class."""
+        super().run(tmp, task_vars)
+        groups = task_vars["groups"]
+        machines = sorted({host for names in ROLES.values() for group in names for host in groups.get(group) or []})
+        inventory = Inventory(task_vars["ansible_inventory_sources"], groups, machines, task_vars["playbook_dir"])
+        judge = Judge(inventory)
+        if "explain" in self._task.args:
+            failed = self._task.args["explain"]
+            variable = str(failed.get("variable") or "").split(" ")[0]
+            place = inventory.where(variable) or f"not set in any file; set it below {inventory.place()}/"
+            return {"failed": True, "msg": failed["msg"] + (f"\n{variable}: {place}. No machine was touched." if variable else "")}
+        specs, defaults = self._roles(Path(self._task.args["roles"]))
+        judge.placeholders()
+        judge.groups(groups)
+        known = {name: spec for role in specs.values() for name, spec in role.items()} | SHARED
+        for host in machines if not judge.problems else []:
+            raw = task_vars["hostvars"].raw_get(host)
+            judge.names((name for name in raw if name not in task_vars["vars"] or name.startswith(PREFIXES)), known)
+            values = self._values(host, raw, defaults, known, judge)
+            for role, members in ROLES.items():
+                if not any(host in (groups.get(group) or []) for group in members):
+                    continue
+                for name, spec in (specs[role] | SHARED).items():
+                    if name in raw and name in values and values[name] is not None:
+                        judge.types(name, values[name], spec)
+            if host in (groups.get("web") or []):
+                judge.app(values)
+        if judge.problems:
+            count = len(judge.problems)
+            head = f"The inventory is not ready ({count} {'thing' if count == 1 else 'things'} to change; no machine was touched):"
+            return {"failed": True, "changed": False, "msg": "\n".join([head, *(f"  - {problem}" for problem in judge.problems)])}
+        return {"changed": False, "msg": f"The inventory can be used: {len(machines)} machine(s)."}
+
+    @staticmethod
+    def _roles(directory: Path) -> tuple[dict, dict]:
+        """Return every role's argument spec, and the defaults of all of them."""
+        specs, defaults = {}, {}
+        for role in ROLES:
+            spec = yaml.safe_load((directory / role / "meta" / "argument_specs.yml").read_text())
+            specs[role] = spec["argument_specs"]["main"]["options"]
+            defaults |= yaml.safe_load((directory / role / "defaults" / "main.yml").read_text()) or {}
+        return specs, defaults
+
+    def _values(self, host: str, raw: Mapping, defaults: Mapping, known: Mapping, judge: Judge) -> dict:
+        """Return what a machine's variables of ours come to; what needs the machine's facts is left out."""
+        templar = self._templar.copy_with_new_env(available_variables={**defaults, **raw})
+        values = {}
+        for name in known:
+            if name not in raw:
+                continue
+            try:
+                values[name] = templar.template(raw[name])
+            except AnsibleError as error:
+                text = " ".join(str(error).split())
+                if "ansible_facts" in text:
+                    continue
+                if "app_name" in text and "app_name" not in raw:
+                    continue  # said already, and once is enough
+                judge.wrong(name, f"{text.rstrip('.')}.")
+        return values
