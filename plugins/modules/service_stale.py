@@ -1,4 +1,3 @@
-#!/usr/bin/python
 """Tell whether a unit still runs on an older configuration than the one on disk."""
 
 from __future__ import annotations
