@@ -1,4 +1,5 @@
 """Reading an app's directory: what it runs, what it needs, and whether that can work."""
+
 from __future__ import annotations
 
 import ast
@@ -44,7 +45,8 @@ def requirements(path: Path) -> dict[str, object]:
     if (path / "pyproject.toml").is_file():
         return {"kind": "pyproject", "file": "pyproject.toml", "inputs": ["pyproject.toml"]}
     raise AppError(
-        f"{path} says nowhere what the app depends on.", "app_source",
+        f"{path} says nowhere what the app depends on.",
+        "app_source",
         "a requirements.txt, or a uv.lock with its pyproject.toml, in the top directory of the app",
     )
 
@@ -57,7 +59,7 @@ def _included(path: Path, name: str, seen: tuple[str, ...] = ()) -> list[str]:
     for line in (path / name).read_text().splitlines():
         match = re.match(r"^\s*(?:-r|-c|--requirement|--constraint)[\s=]+(\S+)", line)
         if match and match.group(1) not in (*seen, name):
-            below = str((Path(name).parent / match.group(1)))
+            below = str(Path(name).parent / match.group(1))
             found += [each for each in _included(path, below, (*seen, name)) if each not in found]
     return found
 
@@ -116,7 +118,8 @@ def static_default(path: Path, module: str, roots: list[str]) -> list[dict[str, 
         candidate.relative_to(path)
         for root in roots
         for candidate in [path / root / "static", *(path / root).glob("*/static")]
-        if candidate.is_dir() and not any(part.startswith(".") or part == "tests" for part in candidate.parts)
+        if candidate.is_dir()
+        and not any(part.startswith(".") or part == "tests" for part in candidate.parts)
         and (candidate.parent == path / root or (candidate.parent / "__init__.py").is_file())
     }
     return [{"url": "/static/", "path": str(found.pop())}] if len(found) == 1 else []
@@ -150,12 +153,22 @@ def make(path: Path, settings: dict) -> dict:
     static = settings["static"] if settings["static"] is not None else static_default(path, module, roots)
     for entry in static:
         if not (path / entry["path"]).is_dir():
-            raise AppError(f"there is no directory {entry['path']!r} in {path}.", "app_static", "[{url: /static/, path: static}]")
+            raise AppError(
+                f"there is no directory {entry['path']!r} in {path}.", "app_static", "[{url: /static/, path: static}]"
+            )
     return {
-        "path": str(path), "files": names, "source_digest": source.digest(path, names), "wsgi": wsgi,
+        "path": str(path),
+        "files": names,
+        "source_digest": source.digest(path, names),
+        "wsgi": wsgi,
         "web": procfile.with_exec(web or f'gunicorn --threads "$GUNICORN_THREADS" {shlex.quote(wsgi)}'),
-        "processes": {name: procfile.with_exec(line) for name, line in others.items()}, "migrate": migrate, "python": python, "python_file": python_file,
-        "requirements": requirements(path), "static": static, "roots": roots,
+        "processes": {name: procfile.with_exec(line) for name, line in others.items()},
+        "migrate": migrate,
+        "python": python,
+        "python_file": python_file,
+        "requirements": requirements(path),
+        "static": static,
+        "roots": roots,
     }
 
 
@@ -170,7 +183,9 @@ def _web(path: Path, declared: dict[str, str], asked: str | None) -> tuple[str, 
     if words is None:
         raise AppError(
             f"the Procfile's web line, {declared['web']!r}, does not start gunicorn, and only gunicorn can take over"
-            " connections without losing one.", "app_wsgi", f"{_WSGI_FORM}, which is then started instead of that line",
+            " connections without losing one.",
+            "app_wsgi",
+            f"{_WSGI_FORM}, which is then started instead of that line",
         )
     chdir = procfile.gunicorn_option(words, "--chdir")
     paths = procfile.gunicorn_option(words, "--pythonpath")

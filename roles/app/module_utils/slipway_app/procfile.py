@@ -2,6 +2,7 @@
 
 The format is the one of https://devcenter.heroku.com/articles/procfile: ``name: command`` a line.
 """
+
 from __future__ import annotations
 
 import re
@@ -16,11 +17,29 @@ _SEQUENCE = {";", "&&"}
 _KEYWORDS = {"if", "for", "while", "until", "case", "exec", "{", "(", "!", "cd", "export", "."}
 # gunicorn's options without a value: whatever else starts with a dash takes the next word.
 _GUNICORN_FLAGS = {
-    "--preload", "--reload", "--daemon", "-D", "--check-config", "--print-config", "--capture-output",
-    "--no-sendfile", "--reuse-port", "--proxy-protocol", "--enable-stdio-inheritance", "-R",
-    "--disable-redirect-access-to-syslog", "--no-control-socket", "--spew", "--strip-header-spaces",
-    "--permit-unconventional-http-method", "--permit-unconventional-http-version", "--casefold-http-method",
-    "--log-syslog", "--initgroups", "--suppress-ragged-eofs", "--do-handshake-on-connect",
+    "--preload",
+    "--reload",
+    "--daemon",
+    "-D",
+    "--check-config",
+    "--print-config",
+    "--capture-output",
+    "--no-sendfile",
+    "--reuse-port",
+    "--proxy-protocol",
+    "--enable-stdio-inheritance",
+    "-R",
+    "--disable-redirect-access-to-syslog",
+    "--no-control-socket",
+    "--spew",
+    "--strip-header-spaces",
+    "--permit-unconventional-http-method",
+    "--permit-unconventional-http-version",
+    "--casefold-http-method",
+    "--log-syslog",
+    "--initgroups",
+    "--suppress-ragged-eofs",
+    "--do-handshake-on-connect",
 }
 
 
@@ -69,7 +88,7 @@ def with_exec(command: str) -> str:
         # An operator inside quotes is no operator: both halves must be whole by themselves.
         try:
             shlex.split(command[: match.start()])
-            shlex.split(command[match.end():])
+            shlex.split(command[match.end() :])
         except ValueError:
             continue
         cut = match.end()
