@@ -6,8 +6,9 @@ import re
 
 from ansible.errors import AnsibleFilterError
 
-_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ESCAPE = re.compile(r'(["\\$`])')
+_ESCAPED = r"\\\1"
 
 
 def app_envfile(settings: dict) -> str:
@@ -21,7 +22,7 @@ def app_envfile(settings: dict) -> str:
     lines = []
     for name in sorted(settings):
         value = settings[name]
-        if not _NAME.match(name):
+        if not _NAME.fullmatch(name):
             raise AnsibleFilterError(
                 f"app_environment, app_secrets: {name!r} is no name of a setting (letters, digits and _)."
             )
@@ -34,7 +35,7 @@ def app_envfile(settings: dict) -> str:
             raise AnsibleFilterError(
                 f"{name} in app_environment or app_secrets has a NUL byte, which no environment can hold."
             )
-        lines.append(f'{name}="{_ESCAPE.sub(chr(92) * 2 + "1", text)}"\n')
+        lines.append(f'{name}="{_ESCAPE.sub(_ESCAPED, text)}"\n')
     return "".join(lines)
 
 

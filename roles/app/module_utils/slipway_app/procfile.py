@@ -11,10 +11,12 @@ import shlex
 from ansible.module_utils.slipway_app.errors import AppError
 
 _LINE = re.compile(r"^([A-Za-z0-9_-]+):\s*(.+)$")
-_ASSIGNMENT = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*=")
+# A=1 B='x y' C="$HOME" before a command, with the blanks behind each.
+_ASSIGNMENTS = re.compile(r"""(?:[A-Za-z_]\w*=(?:[^\s'"\\`]|'[^']*'|"(?:[^"\\`]|\\.)*"|\\.)*(?:\s+|$))*""")
 _MODULE = re.compile(r"^[A-Za-z_][\w.]*(:[\w.]+(\(.*\))?)?$")
 _SEQUENCE = {";", "&&"}
-_KEYWORDS = {"if", "for", "while", "until", "case", "exec", "{", "(", "!", "cd", "export", "."}
+_KEYWORDS = {"exec", "!", "cd", "export", "."}
+_COMPOUND = {"if", "then", "else", "fi", "for", "while", "until", "do", "done", "case", "esac", "{", "}"}
 # gunicorn's options without a value: whatever else starts with a dash takes the next word.
 _GUNICORN_FLAGS = {
     "--preload",
@@ -81,6 +83,8 @@ def with_exec(command: str) -> str:
     that is more than a sequence of simple commands comes back as it was.
     """
     words = tokens(command)
+    if _COMPOUND & set(words):
+        return command
     if any(set(word) <= set("|&<>();") and word not in _SEQUENCE and not set(word) <= set("<>") for word in words):
         return command
     cut = 0
@@ -93,11 +97,7 @@ def with_exec(command: str) -> str:
             continue
         cut = match.end()
     head, tail = command[:cut], command[cut:].strip()
-    start = 0
-    for word in tail.split():
-        if not _ASSIGNMENT.match(word) or any(quote in word for quote in "'\"`$\\"):
-            break
-        start = tail.index(word, start) + len(word)
+    start = _ASSIGNMENTS.match(tail).end()
     assignments, rest = tail[:start], tail[start:].strip()
     if not rest or rest.split()[0] in _KEYWORDS:
         return command
