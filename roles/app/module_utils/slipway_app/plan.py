@@ -12,6 +12,8 @@ from ansible.module_utils.slipway_app.errors import AppError
 
 _WSGI = re.compile(r"^([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?::([A-Za-z_]\w*(?:\.\w+)*)(\(.*\))?)?$")
 _PROCESS = re.compile(r"^[a-z][a-z0-9-]{0,30}$")
+_STATIC_URL = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/")
+_STATIC_FORM = "[{url: /static/, path: static}], the path from the top directory of the app"
 _WSGI_FORM = 'module:callable, e.g. wsgi:app or "hello:create_app()"'
 
 
@@ -125,6 +127,18 @@ def static_default(path: Path, module: str, roots: list[str]) -> list[dict[str, 
     return [{"url": "/static/", "path": str(found.pop())}] if len(found) == 1 else []
 
 
+def check_static(path: Path, static: list[dict]) -> None:
+    """Raise AppError where an entry of app_static is no URL prefix with a directory of the app."""
+    for entry in static:
+        url, directory = entry.get("url"), entry.get("path")
+        if not isinstance(url, str) or not _STATIC_URL.fullmatch(url) or not isinstance(directory, str):
+            raise AppError(f"{entry} is no URL prefix with a directory.", "app_static", _STATIC_FORM)
+        if not (path / directory).is_dir():
+            raise AppError(f"there is no directory {directory!r} in {path}.", "app_static", _STATIC_FORM)
+        if not (path / directory).resolve().is_relative_to(path.resolve()):
+            raise AppError(f"{directory!r} is not inside {path}.", "app_static", _STATIC_FORM)
+
+
 def make(path: Path, settings: dict) -> dict:
     """Return the plan of an app's release: processes, migration, WSGI target, Python, dependencies, static files.
 
@@ -151,11 +165,7 @@ def make(path: Path, settings: dict) -> dict:
         migrate = declared.get("release") or ("flask db upgrade" if (path / "migrations").is_dir() else "")
     python, python_file = python_request(path)
     static = settings["static"] if settings["static"] is not None else static_default(path, module, roots)
-    for entry in static:
-        if not (path / entry["path"]).is_dir():
-            raise AppError(
-                f"there is no directory {entry['path']!r} in {path}.", "app_static", "[{url: /static/, path: static}]"
-            )
+    check_static(path, static)
     return {
         "path": str(path),
         "files": names,
