@@ -78,7 +78,13 @@ def test_anything_more_is_left_alone(command):
 
 def test_assignment_with_quotes_keeps_its_meaning():
     """Quotes, substitutions and blanks in assignments are the shell's business, with exec or without."""
-    for command in ["A='x y' printenv A", 'A="$HOME/b" printenv A', "A=1 B=2 printenv A B", "A= printenv A", r"A=x\ y printenv A"]:
+    for command in [
+        "A='x y' printenv A",
+        'A="$HOME/b" printenv A',
+        "A=1 B=2 printenv A B",
+        "A= printenv A",
+        r"A=x\ y printenv A",
+    ]:
         assert "exec printenv" in procfile.with_exec(command)
         plain = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
         execed = subprocess.run(["sh", "-c", procfile.with_exec(command)], capture_output=True, text=True)
