@@ -1,4 +1,5 @@
 """Read the encrypted secrets of an environment and generate, once, those that are missing."""
+
 from __future__ import annotations
 
 import json
@@ -39,7 +40,12 @@ class ActionModule(ActionBase):
         wanted = json.loads(json.dumps(self._task.args["generate"]))
         missing = {name: size for name, size in wanted.items() if not stored.get(name)}
         made = {name: secrets.token_urlsafe(int(size)) for name, size in missing.items()}
-        result = {"changed": bool(made), "secrets": {**stored, **made}, "generated": sorted(made), "_ansible_no_log": True}
+        result = {
+            "changed": bool(made),
+            "secrets": {**stored, **made},
+            "generated": sorted(made),
+            "_ansible_no_log": True,
+        }
         if made and not self._task.check_mode:
             if not vault.secrets:
                 vault = VaultLib([("default", self._new_password(password_file))])
@@ -48,7 +54,11 @@ class ActionModule(ActionBase):
 
     def _vault_secrets(self, password_file: Path) -> list:
         """Return the run's vault secrets, less the word that stands for none."""
-        given = [(name, secret) for name, secret in (self._loader._vault.secrets or []) if secret.bytes.strip() != NO_PASSWORD]
+        given = [
+            (name, secret)
+            for name, secret in (self._loader._vault.secrets or [])
+            if secret.bytes.strip() != NO_PASSWORD
+        ]
         if not given and password_file.is_file():
             given = [("default", VaultSecret(password_file.read_bytes().strip()))]
         return given

@@ -1,12 +1,14 @@
 """The filter that writes an app's environment file."""
+
 from __future__ import annotations
 
 import re
 
 from ansible.errors import AnsibleFilterError
 
-_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ESCAPE = re.compile(r'(["\\$`])')
+_ESCAPED = r"\\\1"
 
 
 def app_envfile(settings: dict) -> str:
@@ -20,14 +22,20 @@ def app_envfile(settings: dict) -> str:
     lines = []
     for name in sorted(settings):
         value = settings[name]
-        if not _NAME.match(name):
-            raise AnsibleFilterError(f"app_environment, app_secrets: {name!r} is no name of a setting (letters, digits and _).")
+        if not _NAME.fullmatch(name):
+            raise AnsibleFilterError(
+                f"app_environment, app_secrets: {name!r} is no name of a setting (letters, digits and _)."
+            )
         if value is None or isinstance(value, (list, dict, tuple)):
-            raise AnsibleFilterError(f"{name} in app_environment or app_secrets must be a string, a number or a boolean.")
+            raise AnsibleFilterError(
+                f"{name} in app_environment or app_secrets must be a string, a number or a boolean."
+            )
         text = str(value).lower() if isinstance(value, bool) else str(value)
         if "\0" in text:
-            raise AnsibleFilterError(f"{name} in app_environment or app_secrets has a NUL byte, which no environment can hold.")
-        lines.append(f'{name}="{_ESCAPE.sub(chr(92) * 2 + "1", text)}"\n')
+            raise AnsibleFilterError(
+                f"{name} in app_environment or app_secrets has a NUL byte, which no environment can hold."
+            )
+        lines.append(f'{name}="{_ESCAPE.sub(_ESCAPED, text)}"\n')
     return "".join(lines)
 
 

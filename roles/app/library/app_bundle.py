@@ -1,5 +1,6 @@
 #!/usr/bin/python
 """Name a release by its content and make the archives that it is unpacked from."""
+
 from __future__ import annotations
 
 DOCUMENTATION = r"""
@@ -15,7 +16,7 @@ options:
   distribution_version: {description: "The machine's Debian release, e.g. 12.", type: str, required: true}
   settings_digest: {description: "A digest of the release's environment file.", type: str, required: true}
   cache: {description: "The directory where archives are kept.", type: path, required: true}
-  gunicorn: {description: "The locked requirements of gunicorn, for an app that brings none.", type: path, required: true}
+  gunicorn: {description: "Locked requirements of gunicorn, for an app that brings none.", type: path, required: true}
   uv: {description: "The uv program.", type: path, required: true}
   build: {description: "Whether to make the archives.", type: bool, default: false}
 author: [Slipway]
@@ -77,11 +78,15 @@ def main() -> None:
                     bundle.build_source(plan, source_archive)
             result["archives"] = {
                 kind: {
-                    "path": str(file), "name": file.name, "sha256": bundle.sha256(file), "bytes": file.stat().st_size,
+                    "path": str(file),
+                    "name": file.name,
+                    "sha256": bundle.sha256(file),
+                    "bytes": file.stat().st_size,
                     "digest": digest,
                 }
                 for kind, file, digest in (
-                    ("source", source_archive, plan["source_digest"]), ("venv", venv_archive, dependencies)
+                    ("source", source_archive, plan["source_digest"]),
+                    ("venv", venv_archive, dependencies),
                 )
             }
     except AppError as error:

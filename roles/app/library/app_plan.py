@@ -1,5 +1,6 @@
 #!/usr/bin/python
 """Read an app's source on the control node and plan its release."""
+
 from __future__ import annotations
 
 DOCUMENTATION = r"""

@@ -1,5 +1,6 @@
 #!/usr/bin/python
 """Start, follow and steer the process that takes a release live on a machine."""
+
 from __future__ import annotations
 
 DOCUMENTATION = r"""
@@ -70,7 +71,8 @@ class Follower:
         up = states == ["active"] * len(units)
         others = [name for name in self.leftovers() if name != self.live()]
         return {
-            "live": self.live(), "staged": manifest.exists(),
+            "live": self.live(),
+            "staged": manifest.exists(),
             "has_dependencies": (self.root / "cache" / (self.module.params["dependencies"] or "-")).is_dir(),
             "settled": self.live() == self.id and manifest.exists() and up and not others and not self.running(),
         }
@@ -78,8 +80,16 @@ class Follower:
     def leftovers(self) -> set[str]:
         """Return the ids of all releases that have a unit up, and of unfinished directories."""
         done = subprocess.run(
-            ["systemctl", "list-units", "--plain", "--no-legend", "--state=active,activating,failed", f"{self.app}-*@*"],
-            capture_output=True, text=True,
+            [
+                "systemctl",
+                "list-units",
+                "--plain",
+                "--no-legend",
+                "--state=active,activating,failed",
+                f"{self.app}-*@*",
+            ],
+            capture_output=True,
+            text=True,
         )
         units = {line.split()[0] for line in done.stdout.splitlines() if line.strip()}
         found = {unit.partition("@")[2].partition(".")[0] for unit in units}
@@ -91,7 +101,8 @@ class Follower:
             state = self.state()
             self.module.fail_json(
                 msg=f"{state.get('by', 'somebody')} is deploying {self.app} since {state.get('since', '?')}"
-                f" (release {state.get('id', '?')}, step {state.get('step', '?')}). Wait until that has ended, then run again."
+                f" (release {state.get('id', '?')}, step {state.get('step', '?')})."
+                " Wait until it has ended, then run again."
             )
         self.directory.mkdir(parents=True, exist_ok=True)
         (self.directory / "state.json").unlink(missing_ok=True)
@@ -100,8 +111,15 @@ class Follower:
             json.dump(self.module.params["request"], handle)
         self.module.run_command(["systemctl", "reset-failed", self.unit])
         self.module.run_command(
-            ["systemd-run", "--quiet", "--collect", f"--unit={self.unit}", f"--description=Deploy {self.app}",
-             str(self.root / "bin" / "slipway-release"), str(request)],
+            [
+                "systemd-run",
+                "--quiet",
+                "--collect",
+                f"--unit={self.unit}",
+                f"--description=Deploy {self.app}",
+                str(self.root / "bin" / "slipway-release"),
+                str(request),
+            ],
             check_rc=True,
         )
         return self.wait((*_ENDS, "healthy"))
@@ -125,8 +143,13 @@ class Follower:
                 state = self.state()
                 if state.get("status") in ends:
                     return state
-                return {"status": "failed", "step": state.get("step", "start"), "changed": True, "log": [],
-                        "reason": f"the deploy process ended without a word; see journalctl -u {self.unit}"}
+                return {
+                    "status": "failed",
+                    "step": state.get("step", "start"),
+                    "changed": True,
+                    "log": [],
+                    "reason": f"the deploy process ended without a word; see journalctl -u {self.unit}",
+                }
             time.sleep(0.1)
 
 
@@ -134,7 +157,8 @@ def report(app: str, state: dict) -> str:
     """Return what a failed deploy says to the person in front of it."""
     serving = state.get("serving") or state.get("previous")
     lines = [
-        f"The release {state.get('id', '')} of {app} did not go live. Step: {state['step']}. Reason: {state['reason']}.",
+        f"The release {state.get('id', '')} of {app} did not go live."
+        f" Step: {state['step']}. Reason: {state['reason']}.",
         f"The release {serving} goes on serving." if serving else "No release is live.",
     ]
     if state.get("log"):
@@ -163,8 +187,11 @@ def main() -> None:
     if state["status"] == "failed" and wanted != "abort":
         module.fail_json(msg=report(follower.app, state), **{key: state.get(key) for key in ("step", "reason", "log")})
     module.exit_json(
-        changed=bool(state.get("changed")), status=state["status"], version=state.get("version", ""),
-        release=state.get("id", ""), previous=state.get("previous", ""),
+        changed=bool(state.get("changed")),
+        status=state["status"],
+        version=state.get("version", ""),
+        release=state.get("id", ""),
+        previous=state.get("previous", ""),
     )
 
 

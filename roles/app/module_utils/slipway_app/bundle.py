@@ -3,6 +3,7 @@
 Dependencies are resolved by uv on the control node for the machine's Python and platform, so that the
 machine itself needs no access to a package index. Both archives are kept in a cache under their digest.
 """
+
 from __future__ import annotations
 
 import gzip
@@ -22,7 +23,7 @@ REVISION = "1"  # raised when the layout of the archives changes
 # The newest manylinux policy that a Debian release's glibc satisfies and that uv knows.
 _GLIBC = {"12": "2_36", "13": "2_40"}
 _LOCAL_PROJECT = re.compile(r"^\s*(?:(?:-e|--editable)[\s=]+)?\.(?:\[.*\])?\s*(?:#.*)?$")
-_SCRIPT_HEAD = "#!/bin/sh\n'''exec' \"$(dirname -- \"$(realpath -- \"$0\")\")/python3\" \"$0\" \"$@\"\n' '''\n"
+_SCRIPT_HEAD = '#!/bin/sh\n\'\'\'exec\' "$(dirname -- "$(realpath -- "$0")")/python3" "$0" "$@"\n\' \'\'\'\n'
 _NAME = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)", re.M)
 
 
@@ -35,7 +36,11 @@ def drivers_scheme(plan: dict) -> str:
     """Return the SQLAlchemy scheme for the PostgreSQL driver that an app depends on."""
     text = "\n".join((Path(plan["path"]) / name).read_text() for name in plan["requirements"]["inputs"])
     found = re.findall(r"(?im)(?:^|[\"'])\s*(psycopg2(?:-binary)?|psycopg)(?=[\s\[\]<>=!~;,\"']|$)", text)
-    return "postgresql+psycopg" if "psycopg" in found and not any(name.startswith("psycopg2") for name in found) else "postgresql"
+    return (
+        "postgresql+psycopg"
+        if "psycopg" in found and not any(name.startswith("psycopg2") for name in found)
+        else "postgresql"
+    )
 
 
 def dependencies_digest(plan: dict, python: str, platform: str, gunicorn: Path) -> str:
@@ -73,7 +78,10 @@ def _requirement_lines(plan: dict, work: Path) -> Path:
     if not any(_LOCAL_PROJECT.match(line) for line in lines):
         return file
     kept = [line for line in lines if not _LOCAL_PROJECT.match(line)]
-    absolute = [re.sub(r"^(\s*(?:-r|-c|--requirement|--constraint)[\s=]+)(?=[^/\s])", rf"\g<1>{plan['path']}/", each) for each in kept]
+    absolute = [
+        re.sub(r"^(\s*(?:-r|-c|--requirement|--constraint)[\s=]+)(?=[^/\s])", rf"\g<1>{plan['path']}/", each)
+        for each in kept
+    ]
     (work / "requirements.txt").write_text("\n".join(absolute) + "\n")
     return work / "requirements.txt"
 
@@ -82,16 +90,42 @@ def _lock(plan: dict, work: Path, uv: str, target: list[str], gunicorn: Path) ->
     """Return requirements files that name every distribution with its hashes."""
     root, kind, lock = Path(plan["path"]), plan["requirements"]["kind"], work / "lock.txt"
     if kind == "uv.lock":
-        _uv(uv, "export", "--quiet", "--frozen", "--no-default-groups", "--no-emit-project", "--no-header",
-            "--format", "requirements-txt", "--project", str(root), "-o", str(lock), cwd=work)
+        _uv(
+            uv,
+            "export",
+            "--quiet",
+            "--frozen",
+            "--no-default-groups",
+            "--no-emit-project",
+            "--no-header",
+            "--format",
+            "requirements-txt",
+            "--project",
+            str(root),
+            "-o",
+            str(lock),
+            cwd=work,
+        )
     else:
         given = _requirement_lines(plan, work) if kind == "requirements" else root / "pyproject.toml"
         if kind == "requirements" and "--hash=" in given.read_text():
             lock = given
         else:
             extra = [] if _names(given) & {"gunicorn"} else [str(_unhashed(gunicorn, work))]
-            _uv(uv, "pip", "compile", "--quiet", "--generate-hashes", "--no-header", *target,
-                str(given), *extra, "-o", str(lock), cwd=root)
+            _uv(
+                uv,
+                "pip",
+                "compile",
+                "--quiet",
+                "--generate-hashes",
+                "--no-header",
+                *target,
+                str(given),
+                *extra,
+                "-o",
+                str(lock),
+                cwd=root,
+            )
             if _names(lock) & {"gunicorn"}:
                 return [lock]
     locked = _names(lock)
@@ -126,8 +160,21 @@ def build_dependencies(plan: dict, python: str, on: str, uv: str, gunicorn: Path
         target = ["--python-version", python, "--python-platform", on]
         locks = _lock(plan, work, uv, target, gunicorn)
         for lock in locks:
-            _uv(uv, "pip", "install", "--quiet", "--require-hashes", "--link-mode", "copy", *target,
-                "--target", str(site), "-r", str(lock), cwd=Path(plan["path"]))
+            _uv(
+                uv,
+                "pip",
+                "install",
+                "--quiet",
+                "--require-hashes",
+                "--link-mode",
+                "copy",
+                *target,
+                "--target",
+                str(site),
+                "-r",
+                str(lock),
+                cwd=Path(plan["path"]),
+            )
         scripts = work / "venv" / "bin"
         if (site / "bin").is_dir():
             (site / "bin").rename(scripts)
@@ -137,7 +184,9 @@ def build_dependencies(plan: dict, python: str, on: str, uv: str, gunicorn: Path
         for name in ("python3", "python", f"python{python}"):
             (scripts / name).unlink(missing_ok=True)
             (scripts / name).symlink_to(f"/usr/bin/python{python}")
-        (work / "venv" / "pyvenv.cfg").write_text(f"home = /usr/bin\ninclude-system-site-packages = false\nversion = {python}\n")
+        (work / "venv" / "pyvenv.cfg").write_text(
+            f"home = /usr/bin\ninclude-system-site-packages = false\nversion = {python}\n"
+        )
         (site / ".lock").unlink(missing_ok=True)
         found = {}
         for info in site.glob("*.dist-info/METADATA"):
@@ -145,7 +194,9 @@ def build_dependencies(plan: dict, python: str, on: str, uv: str, gunicorn: Path
             fields = dict(line.split(": ", 1) for line in head.splitlines() if line.startswith(("Name: ", "Version: ")))
             found[normal(fields["Name"])] = fields["Version"]
         (work / "venv" / "distributions.json").write_text(json.dumps(found, sort_keys=True))
-        names = sorted(str(file.relative_to(work)) for file in (work / "venv").rglob("*") if file.is_symlink() or file.is_file())
+        names = sorted(
+            str(file.relative_to(work)) for file in (work / "venv").rglob("*") if file.is_symlink() or file.is_file()
+        )
         _pack(work, names, archive)
         return found
     finally:
@@ -181,10 +232,13 @@ def _pack(root: Path, names: list[str], archive: Path, prefix: str = "") -> None
         return entry
 
     part = archive.with_name(archive.name + ".part")
-    with open(part, "wb") as raw, gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=4, mtime=0) as packed:
-        with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
-            for name in names:
-                tar.add(root / name, arcname=prefix + name, recursive=False, filter=plain)
+    with (
+        open(part, "wb") as raw,
+        gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=4, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        for name in names:
+            tar.add(root / name, arcname=prefix + name, recursive=False, filter=plain)
     part.rename(archive)
 
 

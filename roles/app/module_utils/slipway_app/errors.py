@@ -1,4 +1,5 @@
 """The one error that the control node's half of a deploy raises."""
+
 from __future__ import annotations
 
 

@@ -1,4 +1,5 @@
 """Reading an app's directory: what it runs, what it needs, and whether that can work."""
+
 from __future__ import annotations
 
 import ast
@@ -11,6 +12,8 @@ from ansible.module_utils.slipway_app.errors import AppError
 
 _WSGI = re.compile(r"^([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?::([A-Za-z_]\w*(?:\.\w+)*)(\(.*\))?)?$")
 _PROCESS = re.compile(r"^[a-z][a-z0-9-]{0,30}$")
+_STATIC_URL = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/")
+_STATIC_FORM = "[{url: /static/, path: static}], the path from the top directory of the app"
 _WSGI_FORM = 'module:callable, e.g. wsgi:app or "hello:create_app()"'
 
 
@@ -44,7 +47,8 @@ def requirements(path: Path) -> dict[str, object]:
     if (path / "pyproject.toml").is_file():
         return {"kind": "pyproject", "file": "pyproject.toml", "inputs": ["pyproject.toml"]}
     raise AppError(
-        f"{path} says nowhere what the app depends on.", "app_source",
+        f"{path} says nowhere what the app depends on.",
+        "app_source",
         "a requirements.txt, or a uv.lock with its pyproject.toml, in the top directory of the app",
     )
 
@@ -57,7 +61,7 @@ def _included(path: Path, name: str, seen: tuple[str, ...] = ()) -> list[str]:
     for line in (path / name).read_text().splitlines():
         match = re.match(r"^\s*(?:-r|-c|--requirement|--constraint)[\s=]+(\S+)", line)
         if match and match.group(1) not in (*seen, name):
-            below = str((Path(name).parent / match.group(1)))
+            below = str(Path(name).parent / match.group(1))
             found += [each for each in _included(path, below, (*seen, name)) if each not in found]
     return found
 
@@ -116,10 +120,23 @@ def static_default(path: Path, module: str, roots: list[str]) -> list[dict[str, 
         candidate.relative_to(path)
         for root in roots
         for candidate in [path / root / "static", *(path / root).glob("*/static")]
-        if candidate.is_dir() and not any(part.startswith(".") or part == "tests" for part in candidate.parts)
+        if candidate.is_dir()
+        and not any(part.startswith(".") or part == "tests" for part in candidate.parts)
         and (candidate.parent == path / root or (candidate.parent / "__init__.py").is_file())
     }
     return [{"url": "/static/", "path": str(found.pop())}] if len(found) == 1 else []
+
+
+def check_static(path: Path, static: list[dict]) -> None:
+    """Raise AppError where an entry of app_static is no URL prefix with a directory of the app."""
+    for entry in static:
+        url, directory = entry.get("url"), entry.get("path")
+        if not isinstance(url, str) or not _STATIC_URL.fullmatch(url) or not isinstance(directory, str):
+            raise AppError(f"{entry} is no URL prefix with a directory.", "app_static", _STATIC_FORM)
+        if not (path / directory).is_dir():
+            raise AppError(f"there is no directory {directory!r} in {path}.", "app_static", _STATIC_FORM)
+        if not (path / directory).resolve().is_relative_to(path.resolve()):
+            raise AppError(f"{directory!r} is not inside {path}.", "app_static", _STATIC_FORM)
 
 
 def make(path: Path, settings: dict) -> dict:
@@ -148,14 +165,20 @@ def make(path: Path, settings: dict) -> dict:
         migrate = declared.get("release") or ("flask db upgrade" if (path / "migrations").is_dir() else "")
     python, python_file = python_request(path)
     static = settings["static"] if settings["static"] is not None else static_default(path, module, roots)
-    for entry in static:
-        if not (path / entry["path"]).is_dir():
-            raise AppError(f"there is no directory {entry['path']!r} in {path}.", "app_static", "[{url: /static/, path: static}]")
+    check_static(path, static)
     return {
-        "path": str(path), "files": names, "source_digest": source.digest(path, names), "wsgi": wsgi,
+        "path": str(path),
+        "files": names,
+        "source_digest": source.digest(path, names),
+        "wsgi": wsgi,
         "web": procfile.with_exec(web or f'gunicorn --threads "$GUNICORN_THREADS" {shlex.quote(wsgi)}'),
-        "processes": {name: procfile.with_exec(line) for name, line in others.items()}, "migrate": migrate, "python": python, "python_file": python_file,
-        "requirements": requirements(path), "static": static, "roots": roots,
+        "processes": {name: procfile.with_exec(line) for name, line in others.items()},
+        "migrate": migrate,
+        "python": python,
+        "python_file": python_file,
+        "requirements": requirements(path),
+        "static": static,
+        "roots": roots,
     }
 
 
@@ -170,7 +193,9 @@ def _web(path: Path, declared: dict[str, str], asked: str | None) -> tuple[str, 
     if words is None:
         raise AppError(
             f"the Procfile's web line, {declared['web']!r}, does not start gunicorn, and only gunicorn can take over"
-            " connections without losing one.", "app_wsgi", f"{_WSGI_FORM}, which is then started instead of that line",
+            " connections without losing one.",
+            "app_wsgi",
+            f"{_WSGI_FORM}, which is then started instead of that line",
         )
     chdir = procfile.gunicorn_option(words, "--chdir")
     paths = procfile.gunicorn_option(words, "--pythonpath")

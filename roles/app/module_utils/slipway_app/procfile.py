@@ -2,6 +2,7 @@
 
 The format is the one of https://devcenter.heroku.com/articles/procfile: ``name: command`` a line.
 """
+
 from __future__ import annotations
 
 import re
@@ -10,17 +11,37 @@ import shlex
 from ansible.module_utils.slipway_app.errors import AppError
 
 _LINE = re.compile(r"^([A-Za-z0-9_-]+):\s*(.+)$")
-_ASSIGNMENT = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*=")
+# A=1 B='x y' C="$HOME" before a command, with the blanks behind each.
+_ASSIGNMENTS = re.compile(r"""(?:[A-Za-z_]\w*=(?:[^\s'"\\`]|'[^']*'|"(?:[^"\\`]|\\.)*"|\\.)*(?:\s+|$))*""")
 _MODULE = re.compile(r"^[A-Za-z_][\w.]*(:[\w.]+(\(.*\))?)?$")
 _SEQUENCE = {";", "&&"}
-_KEYWORDS = {"if", "for", "while", "until", "case", "exec", "{", "(", "!", "cd", "export", "."}
+_KEYWORDS = {"exec", "!", "cd", "export", "."}
+_COMPOUND = {"if", "then", "else", "fi", "for", "while", "until", "do", "done", "case", "esac", "{", "}"}
 # gunicorn's options without a value: whatever else starts with a dash takes the next word.
 _GUNICORN_FLAGS = {
-    "--preload", "--reload", "--daemon", "-D", "--check-config", "--print-config", "--capture-output",
-    "--no-sendfile", "--reuse-port", "--proxy-protocol", "--enable-stdio-inheritance", "-R",
-    "--disable-redirect-access-to-syslog", "--no-control-socket", "--spew", "--strip-header-spaces",
-    "--permit-unconventional-http-method", "--permit-unconventional-http-version", "--casefold-http-method",
-    "--log-syslog", "--initgroups", "--suppress-ragged-eofs", "--do-handshake-on-connect",
+    "--preload",
+    "--reload",
+    "--daemon",
+    "-D",
+    "--check-config",
+    "--print-config",
+    "--capture-output",
+    "--no-sendfile",
+    "--reuse-port",
+    "--proxy-protocol",
+    "--enable-stdio-inheritance",
+    "-R",
+    "--disable-redirect-access-to-syslog",
+    "--no-control-socket",
+    "--spew",
+    "--strip-header-spaces",
+    "--permit-unconventional-http-method",
+    "--permit-unconventional-http-version",
+    "--casefold-http-method",
+    "--log-syslog",
+    "--initgroups",
+    "--suppress-ragged-eofs",
+    "--do-handshake-on-connect",
 }
 
 
@@ -62,6 +83,8 @@ def with_exec(command: str) -> str:
     that is more than a sequence of simple commands comes back as it was.
     """
     words = tokens(command)
+    if _COMPOUND & set(words):
+        return command
     if any(set(word) <= set("|&<>();") and word not in _SEQUENCE and not set(word) <= set("<>") for word in words):
         return command
     cut = 0
@@ -69,16 +92,12 @@ def with_exec(command: str) -> str:
         # An operator inside quotes is no operator: both halves must be whole by themselves.
         try:
             shlex.split(command[: match.start()])
-            shlex.split(command[match.end():])
+            shlex.split(command[match.end() :])
         except ValueError:
             continue
         cut = match.end()
     head, tail = command[:cut], command[cut:].strip()
-    start = 0
-    for word in tail.split():
-        if not _ASSIGNMENT.match(word) or any(quote in word for quote in "'\"`$\\"):
-            break
-        start = tail.index(word, start) + len(word)
+    start = _ASSIGNMENTS.match(tail).end()
     assignments, rest = tail[:start], tail[start:].strip()
     if not rest or rest.split()[0] in _KEYWORDS:
         return command

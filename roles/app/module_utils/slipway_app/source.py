@@ -1,4 +1,5 @@
 """Where an app's files come from: a directory, or a ref of a git repository, both read on the control node."""
+
 from __future__ import annotations
 
 import fcntl
@@ -8,16 +9,29 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
 
 from ansible.module_utils.slipway_app.errors import AppError
 
 # Never part of a release: history, caches, virtual environments, and a developer's own settings.
 NEVER = (
-    ".git", ".hg", ".svn", "__pycache__", "*.pyc", ".venv", "node_modules", ".tox", ".nox", ".env",
-    ".pytest_cache", ".mypy_cache", ".ruff_cache", ".DS_Store", "*.egg-info",
+    ".git",
+    ".hg",
+    ".svn",
+    "__pycache__",
+    "*.pyc",
+    ".venv",
+    "node_modules",
+    ".tox",
+    ".nox",
+    ".env",
+    ".pytest_cache",
+    ".mypy_cache",
+    ".ruff_cache",
+    ".DS_Store",
+    "*.egg-info",
 )
 _URL = re.compile(r"^([a-z][a-z0-9+.-]*://|[^/@\s]+@[^/:\s]+:)")
 _FORM = "a directory on this computer, or a git URL (https://..., ssh://..., git@host:path, file:///...)"
@@ -41,7 +55,9 @@ def _git(*arguments: str, cwd: Path | None = None) -> str:
     environment = dict(os.environ, GIT_TERMINAL_PROMPT="0", LC_ALL="C.UTF-8")
     environment.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
     try:
-        done = subprocess.run(["git", *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=600)
+        done = subprocess.run(
+            ["git", *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=600
+        )
     except FileNotFoundError as error:
         raise AppError("git is not installed on this computer.", "app_source") from error
     except subprocess.TimeoutExpired as error:
@@ -123,7 +139,8 @@ def files(path: Path) -> list[str]:
         for folder, folders, names in os.walk(path):
             # A virtual environment may have any name; its pyvenv.cfg gives it away.
             folders[:] = [
-                name for name in folders
+                name
+                for name in folders
                 if not _never(name) and not os.path.exists(os.path.join(folder, name, "pyvenv.cfg"))
             ]
             links = [name for name in folders if os.path.islink(os.path.join(folder, name))]

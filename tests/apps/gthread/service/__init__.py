@@ -1,0 +1,1 @@
+"""A package with the WSGI object in a module of it."""

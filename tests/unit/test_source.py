@@ -1,0 +1,179 @@
+"""Where an app's files come from, and which of them are the app's."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from ansible.module_utils.slipway_app import source
+from ansible.module_utils.slipway_app.errors import AppError
+
+
+@pytest.fixture
+def repository(tree, git):
+    """A repository with two commits, a tag and a branch."""
+    path = tree({"app.py": "one", "run.sh": "#!/bin/sh\n", ".gitignore": "*.log\n"}, "repository")
+    (path / "run.sh").chmod(0o755)
+    git(path, "init", "--quiet", "--initial-branch=main")
+    git(path, "add", ".")
+    git(path, "commit", "--quiet", "-m", "one")
+    git(path, "tag", "v1")
+    git(path, "branch", "old")
+    (path / "app.py").write_text("two")
+    git(path, "commit", "--quiet", "-am", "two")
+    return path
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://example.org/a.git", "ssh://git@example.org/a", "git@example.org:team/a.git", "file:///srv/a.git"],
+)
+def test_git_urls(url):
+    assert source.is_git_url(url)
+
+
+@pytest.mark.parametrize("path", [".", "../app", "/srv/app", "~/app", "apps/shop", "C:app", "./a:b"])
+def test_directories(path):
+    assert not source.is_git_url(path)
+
+
+def test_relative_directory_is_taken_from_the_base(tree, tmp_path):
+    path = tree({"app.py": ""})
+    assert source.locate("app", "", tmp_path / "cache", tmp_path) == (path, "")
+
+
+@pytest.mark.parametrize(
+    ("asked", "version", "message"),
+    [
+        ("", "", "^app_source: it is not set.*Expected: a directory"),
+        ("nowhere", "", "^app_source: there is no directory .*/nowhere"),
+        ("app", "v1", "^app_version: it is set to 'v1', but .* is no git repository"),
+        ("file:///nonexistent/a.git", "", "^app_source: the repository file:///nonexistent/a.git cannot be read"),
+    ],
+)
+def test_what_cannot_be_found_is_refused_by_name(tree, tmp_path, asked, version, message):
+    tree({"app.py": ""})
+    with pytest.raises(AppError, match=message):
+        source.locate(asked, version, tmp_path / "cache", tmp_path)
+
+
+@pytest.mark.parametrize(("version", "content"), [("", "two"), ("main", "two"), ("v1", "one"), ("old", "one")])
+def test_ref_of_a_repository(repository, git, tmp_path, version, content):
+    path, commit = source.fetch(f"file://{repository}", version, tmp_path / "cache")
+    assert (path / "app.py").read_text() == content
+    assert commit == git(repository, "rev-parse", version or "HEAD")
+    assert os.access(path / "run.sh", os.X_OK)
+
+
+def test_abbreviated_commit(repository, git, tmp_path):
+    commit = git(repository, "rev-parse", "v1")
+    assert source.fetch(f"file://{repository}", commit[:8], tmp_path / "cache")[1] == commit
+
+
+def test_new_commit_is_fetched_and_a_moved_tag_followed(repository, git, tmp_path):
+    source.fetch(f"file://{repository}", "v1", tmp_path / "cache")
+    (repository / "app.py").write_text("three")
+    git(repository, "commit", "--quiet", "-am", "three")
+    git(repository, "tag", "--force", "v1")
+    path, _commit = source.fetch(f"file://{repository}", "v1", tmp_path / "cache")
+    assert (path / "app.py").read_text() == "three"
+
+
+def test_ref_that_is_not_there_is_refused(repository, tmp_path):
+    with pytest.raises(AppError, match="^app_version: the repository .* has no ref 'v9'.*a branch, tag or commit"):
+        source.fetch(f"file://{repository}", "v9", tmp_path / "cache")
+
+
+def test_password_in_a_url_is_not_repeated(tmp_path):
+    with pytest.raises(AppError) as caught:
+        source.fetch("https://user:hunter2@localhost:1/a.git", "", tmp_path / "cache")
+    assert "hunter2" not in str(caught.value)
+    assert "***@localhost" in str(caught.value)
+
+
+def test_local_repository_at_a_version(repository, tmp_path):
+    path, commit = source.locate(str(repository), "v1", tmp_path / "cache", tmp_path)
+    assert (path / "app.py").read_text() == "one"
+    assert len(commit) == 40
+
+
+def test_work_tree_is_what_git_would_take(repository):
+    (repository / "debug.log").write_text("ignored")
+    (repository / "new.py").write_text("not yet added")
+    (repository / ".env").write_text("SECRET_KEY=x")
+    assert source.files(repository) == [".gitignore", "app.py", "new.py", "run.sh"]
+
+
+def test_file_that_was_removed_but_not_committed_is_none(repository):
+    (repository / "app.py").unlink()
+    assert "app.py" not in source.files(repository)
+
+
+def test_app_below_the_top_of_a_repository(repository):
+    (repository / "shop").mkdir()
+    (repository / "shop/app.py").write_text("")
+    assert source.files(repository / "shop") == ["app.py"]
+
+
+def test_directory_without_git_leaves_out_what_is_never_deployed(tree, monkeypatch):
+    path = tree(
+        {
+            "app.py": "",
+            "package/data.txt": "",
+            "package/__pycache__/a.cpython-311.pyc": "",
+            ".venv/bin/python": "",
+            "environment/pyvenv.cfg": "",
+            "environment/lib/x.py": "",
+            "node_modules/a/index.js": "",
+            ".env": "SECRET_KEY=x",
+            "app.egg-info/PKG-INFO": "",
+            ".python-version": "3.11",
+        }
+    )
+    assert source.files(path) == [".python-version", "app.py", "package/data.txt"]
+
+
+def test_links_are_files_and_pipes_are_not(tree):
+    path = tree({"app.py": "", "data/a.txt": ""})
+    (path / "link.py").symlink_to("app.py")
+    (path / "folder").symlink_to("data")
+    (path / "dangling").symlink_to("nowhere")
+    os.mkfifo(path / "pipe")
+    assert source.files(path) == ["app.py", "dangling", "data/a.txt", "folder", "link.py"]
+    assert source.digest(path, source.files(path))
+
+
+def test_digest_does_not_depend_on_times_place_or_group_bits(tree):
+    first, second = (tree({"app.py": "x", "b/c.py": "y"}, name) for name in ("one", "two"))
+    os.utime(first / "app.py", (0, 0))
+    (second / "app.py").chmod(0o664)
+    assert source.digest(first, source.files(first)) == source.digest(second, source.files(second))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda path: (path / "app.py").write_text("other"),
+        lambda path: (path / "app.py").chmod(0o755),
+        lambda path: (path / "app.py").rename(path / "other.py"),
+        lambda path: (path / "new.py").write_text(""),
+        lambda path: ((path / "app.py").unlink(), (path / "app.py").symlink_to("b")),
+    ],
+    ids=["content", "executable", "name", "new file", "link"],
+)
+def test_digest_follows_every_change_that_counts(tree, change):
+    path = tree({"app.py": "x", "b": "x"})
+    before = source.digest(path, source.files(path))
+    change(path)
+    assert source.digest(path, source.files(path)) != before
+
+
+def test_digest_tells_neighbours_apart(tree):
+    """Moving bytes from one file to the next, or into a name, is a change."""
+    one, two = tree({"a": "xy", "b": ""}, "one"), tree({"a": "x", "b": "y"}, "two")
+    assert source.digest(one, ["a", "b"]) != source.digest(two, ["a", "b"])
+
+
+def test_lock_makes_its_directory(tmp_path):
+    with source.locked(tmp_path / "a" / "b.lock"):
+        assert (tmp_path / "a" / "b.lock").exists()
