@@ -1,4 +1,5 @@
 """Say which encrypted file cannot be read and what to do, where Ansible would say only that decryption failed."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -31,7 +32,11 @@ class VarsModule(BaseVarsPlugin):
         for entity in entities if isinstance(entities, list) else [entities]:
             for kind in ("group_vars", "host_vars"):
                 stem = Path(self._basedir) / kind / entity.name
-                files = sorted(stem.rglob("*")) if stem.is_dir() else [stem, stem.with_suffix(".yml"), stem.with_suffix(".yaml")]
+                files = (
+                    sorted(stem.rglob("*"))
+                    if stem.is_dir()
+                    else [stem, stem.with_suffix(".yml"), stem.with_suffix(".yaml")]
+                )
                 for file in files:
                     self._check(loader, file)
         return {}
@@ -46,14 +51,15 @@ class VarsModule(BaseVarsPlugin):
         secrets = [pair for pair in loader._vault.secrets or [] if pair[1].bytes.strip() != NO_PASSWORD]
         if not secrets:
             raise AnsibleError(
-                f"{file} is encrypted, and this run has no vault password; no machine was touched. Expected: the password on"
-                " one line in .vault-password beside ansible.cfg (mode 0600), or --vault-password-file FILE, or"
-                " --ask-vault-pass. If it is lost, see docs/runbooks/lost-vault-password.md."
+                f"{file} is encrypted, and this run has no vault password; no machine was touched. Expected: the"
+                " password on one line in .vault-password beside ansible.cfg (mode 0600), or"
+                " --vault-password-file FILE, or --ask-vault-pass. If it is lost, see docs/runbooks/lost-vault-password.md."
             )
         try:
             VaultLib(secrets).decrypt(file.read_bytes())
         except AnsibleVaultError as error:
             raise AnsibleError(
-                f"{file} was encrypted with another vault password than this run's; no machine was touched. Expected: the"
-                " password that it was made with, in .vault-password beside ansible.cfg or by --vault-password-file FILE."
+                f"{file} was encrypted with another vault password than this run's; no machine was touched."
+                " Expected: the password that it was made with, in .vault-password beside ansible.cfg"
+                " or by --vault-password-file FILE."
             ) from error

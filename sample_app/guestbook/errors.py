@@ -18,9 +18,7 @@ def show(error: HTTPException) -> Response:
     """Render an HTTP error, also the 500 that Flask makes of an unhandled exception."""
     response = error.get_response()
     code = response.status_code
-    response.set_data(
-        render_template("error.html", code=code, title=error.name, sentence=SENTENCES.get(code))
-    )
+    response.set_data(render_template("error.html", code=code, title=error.name, sentence=SENTENCES.get(code)))
     response.content_type = "text/html; charset=utf-8"
     return response
 

@@ -8,9 +8,7 @@ db = current_app.extensions["migrate"].db
 
 def run_offline() -> None:
     """Write the SQL to standard output instead of running it (``flask db upgrade --sql``)."""
-    context.configure(
-        dialect_name=db.engine.dialect.name, target_metadata=db.metadata, literal_binds=True
-    )
+    context.configure(dialect_name=db.engine.dialect.name, target_metadata=db.metadata, literal_binds=True)
     with context.begin_transaction():
         context.run_migrations()
 

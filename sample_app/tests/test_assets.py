@@ -26,9 +26,7 @@ def test_a_build_writes_what_is_missing_and_removes_what_is_old(tmp_path: Path) 
     assert {path.name for path in static.iterdir()} == {"style.3fc4ccfe.css", "manifest.json"}
 
 
-def test_the_page_uses_hashed_names_that_may_be_kept_for_good(
-    app: Flask, client: FlaskClient
-) -> None:
+def test_the_page_uses_hashed_names_that_may_be_kept_for_good(app: Flask, client: FlaskClient) -> None:
     page = client.get("/").text
     for plain in ("style.css", "guestbook.js", "logo.svg"):
         with app.test_request_context():

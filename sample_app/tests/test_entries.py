@@ -28,9 +28,7 @@ def test_an_empty_book_invites_to_write(client: FlaskClient) -> None:
     assert "0 entries" in page
 
 
-def test_an_entry_is_stored_shown_and_thanked_for_once(
-    app: Flask, client: FlaskClient, sign: Sign
-) -> None:
+def test_an_entry_is_stored_shown_and_thanked_for_once(app: Flask, client: FlaskClient, sign: Sign) -> None:
     answer = sign("Ada", "First!\r\nSecond line")
     assert (answer.status_code, answer.location) == (303, "/")
     assert stored(app) == [("Ada", "First!\nSecond line")]
@@ -59,9 +57,7 @@ def test_the_newest_entry_comes_first(app: Flask, sign: Sign) -> None:
         ("Ada", "x" * (MESSAGE_LENGTH + 1), "A message has at most 500 characters."),
     ],
 )
-def test_a_bad_entry_is_refused_with_the_reason(
-    app: Flask, sign: Sign, name: str, message: str, error: str
-) -> None:
+def test_a_bad_entry_is_refused_with_the_reason(app: Flask, sign: Sign, name: str, message: str, error: str) -> None:
     answer = sign(name, message)
     assert answer.status_code == 422
     assert error in answer.text
@@ -73,9 +69,7 @@ def test_what_was_typed_survives_a_refusal(sign: Sign) -> None:
     assert "a long thought</textarea>" in sign("", "a long thought").text
 
 
-def test_the_longest_entry_fits_with_its_lines_counted_as_the_browser_does(
-    app: Flask, sign: Sign
-) -> None:
+def test_the_longest_entry_fits_with_its_lines_counted_as_the_browser_does(app: Flask, sign: Sign) -> None:
     message = "ü\r\n" * (MESSAGE_LENGTH // 2 - 1) + "ü!"
     assert sign("ü" * NAME_LENGTH, message).status_code == 303
     assert len(stored(app)[0][1]) == MESSAGE_LENGTH

@@ -1,4 +1,5 @@
 """requirements.yml names the collections that the locked package "ansible" carries, and all that are used."""
+
 from __future__ import annotations
 
 import json
@@ -28,5 +29,5 @@ def test_every_collection_in_use_is_named() -> None:
     text = "\n".join(
         file.read_text() for top in ("roles", "playbooks", "molecule") for file in (ROOT / top).rglob("*.yml")
     )
-    used = {match for match in re.findall(r"^\s*(?:- )?([a-z]+\.[a-z]+)\.[a-z_]+:", text, re.M)}
+    used = set(re.findall(r"^\s*(?:- )?([a-z]+\.[a-z]+)\.[a-z_]+:", text, re.M))
     assert used - {"ansible.builtin"} <= {entry["name"] for entry in COLLECTIONS}

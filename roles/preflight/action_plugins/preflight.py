@@ -3,6 +3,7 @@
 What a role's variables are called and what they hold is read from its meta/argument_specs.yml; only what no
 argument spec can say (forms, secrets, groups, placeholders, misspelt names) is written here.
 """
+
 from __future__ import annotations
 
 import difflib
@@ -25,16 +26,43 @@ PREFIXES = (*(f"{role}_" for role in ROLES), "tls_", "vault_app_", "vault_postgr
 NAME_FORM = "[a-z][a-z0-9-]{0,30}, e.g. guestbook"
 # Users and groups of a plain Debian, and databases of a plain PostgreSQL: an app of that name would take them over.
 TAKEN = frozenset(
-    "root daemon bin sys sync games man lp mail news uucp proxy www-data backup list irc nobody adm tty disk kmem"
-    " dialout fax voice cdrom floppy tape sudo audio dip operator src shadow utmp video sasl plugdev staff users"
-    " nogroup input sgx kvm render crontab ssh sshd messagebus postgres ssl-cert nginx template0 template1".split()
-)
+    {
+        "root", "daemon", "bin", "sys", "sync", "games", "man", "lp", "mail", "news", "uucp", "proxy", "www-data",
+        "backup", "list", "irc", "nobody", "adm", "tty", "disk", "kmem", "dialout", "fax", "voice", "cdrom",
+        "floppy", "tape", "sudo", "audio", "dip", "operator", "src", "shadow", "utmp", "video", "sasl", "plugdev",
+        "staff", "users", "nogroup", "input", "sgx", "kvm", "render", "crontab", "ssh", "sshd", "messagebus",
+        "postgres", "ssl-cert", "nginx", "template0", "template1",
+    }
+)  # fmt: skip
 KNOWN_KEYS = frozenset(
-    word.lower() for word in (
-        "dev", "secret", "secret-key", "secretkey", "my-secret-key", "your-secret-key", "your_secret_key", "changeme",
-        "change-me", "change_me", "supersecret", "super-secret", "super secret key", "mysecretkey", "default",
-        "you-will-never-guess", "hard to guess string", "this-is-a-secret-key", "dev-secret-key", "development key",
-        "insecure", "password", "test", "testing", "sample", "example",
+    word.lower()
+    for word in (
+        "dev",
+        "secret",
+        "secret-key",
+        "secretkey",
+        "my-secret-key",
+        "your-secret-key",
+        "your_secret_key",
+        "changeme",
+        "change-me",
+        "change_me",
+        "supersecret",
+        "super-secret",
+        "super secret key",
+        "mysecretkey",
+        "default",
+        "you-will-never-guess",
+        "hard to guess string",
+        "this-is-a-secret-key",
+        "dev-secret-key",
+        "development key",
+        "insecure",
+        "password",
+        "test",
+        "testing",
+        "sample",
+        "example",
         # Printed in Flask's own documentation, and copied from there.
         "192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf",
     )
@@ -46,7 +74,9 @@ _DOMAIN = re.compile(rf"^(\*\.)?{_LABEL}(\.{_LABEL})*\.?$|^[0-9A-Fa-f:.]+$")
 class Inventory:
     """The files that an inventory is written in, to say where a variable stands."""
 
-    def __init__(self, sources: Iterable[str], groups: Iterable[str], hosts: Iterable[str], playbook_directory: str) -> None:
+    def __init__(
+        self, sources: Iterable[str], groups: Iterable[str], hosts: Iterable[str], playbook_directory: str
+    ) -> None:
         self.sources = [Path(source) for source in sources if os.path.exists(source)]
         beside = [source if source.is_dir() else source.parent for source in self.sources]
         self.files = [source for source in self.sources if source.is_file()]
@@ -60,7 +90,11 @@ class Inventory:
         """Return the variable files of a group or host: a file with or without a suffix, or all in a directory."""
         if stem.is_dir():
             return sorted(path for path in stem.rglob("*") if path.is_file())
-        return [path for path in (stem, stem.with_name(stem.name + ".yml"), stem.with_name(stem.name + ".yaml")) if path.is_file()]
+        return [
+            path
+            for path in (stem, stem.with_name(stem.name + ".yml"), stem.with_name(stem.name + ".yaml"))
+            if path.is_file()
+        ]
 
     def lines(self) -> Iterable[tuple[Path, int, str]]:
         """Yield every line that is no comment, with its file and number."""
@@ -80,7 +114,11 @@ class Inventory:
 
     def placeholders(self) -> list[str]:
         """Return "file:line: text" of every placeholder that nobody replaced."""
-        return [f"{os.path.relpath(file)}:{number}: {line.strip()}" for file, number, line in self.lines() if PLACEHOLDER in line]
+        return [
+            f"{os.path.relpath(file)}:{number}: {line.strip()}"
+            for file, number, line in self.lines()
+            if PLACEHOLDER in line
+        ]
 
     def place(self) -> str:
         """Return where a person would set a variable that is missing."""
@@ -112,7 +150,9 @@ class Judge:
                 " Expected: a section [web] with a line for each machine (and [db] for PostgreSQL)."
             )
         if len(groups.get("db") or []) > 1:
-            self.problems.append("group db: it has several machines. Expected: one, the machine that PostgreSQL runs on.")
+            self.problems.append(
+                "group db: it has several machines. Expected: one, the machine that PostgreSQL runs on."
+            )
 
     def placeholders(self) -> None:
         """Judge the example inventory's lines that wait to be edited."""
@@ -125,7 +165,11 @@ class Judge:
                 continue
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.6 if name.startswith(PREFIXES) else 0.86)
             if name.startswith(PREFIXES):
-                hint = f"Did you mean {near[0]}?" if near else "Names that begin so are Slipway's own; call yours otherwise."
+                hint = (
+                    f"Did you mean {near[0]}?"
+                    if near
+                    else "Names that begin so are Slipway's own; call yours otherwise."
+                )
                 self.wrong(name, f"there is no such variable. {hint}")
             elif near:
                 self.wrong(name, f"there is no such variable. Did you mean {near[0]}?")
@@ -145,18 +189,30 @@ class Judge:
         elif not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", str(name)):
             self.wrong("app_name", f"{name!r} cannot name a system user, units, paths and a database.", NAME_FORM)
         elif name in TAKEN:
-            self.wrong("app_name", f"{name!r} is the name of a user or group of Debian's own.", f"another name, {NAME_FORM}")
+            self.wrong(
+                "app_name", f"{name!r} is the name of a user or group of Debian's own.", f"another name, {NAME_FORM}"
+            )
         if not values.get("app_source"):
-            self.wrong("app_source", "it is not set, so there is nothing to deploy.", "a directory on this computer, or a git URL")
+            self.wrong(
+                "app_source",
+                "it is not set, so there is nothing to deploy.",
+                "a directory on this computer, or a git URL",
+            )
         for domain in values.get("app_domains") or []:
             if not _DOMAIN.match(str(domain)):
-                self.wrong("app_domains", f"{domain!r} is no server name.", "a list such as [www.example.com, example.com]")
+                self.wrong(
+                    "app_domains", f"{domain!r} is no server name.", "a list such as [www.example.com, example.com]"
+                )
         if not str(values.get("app_health_path", "/")).startswith("/"):
             self.wrong("app_health_path", f"{values['app_health_path']!r} is no path.", "a path such as /healthz")
         for entry in values.get("app_static") or []:
             url, path = str(entry.get("url", "")), str(entry.get("path", ""))
             if not re.fullmatch(r"/[\w./-]*/", url) or not path or path.startswith("/") or ".." in path.split("/"):
-                self.wrong("app_static", f"{dict(entry)!r} says not which URLs and directory it means.", "[{url: /static/, path: static}]")
+                self.wrong(
+                    "app_static",
+                    f"{dict(entry)!r} says not which URLs and directory it means.",
+                    "[{url: /static/, path: static}]",
+                )
         for variable in ("app_environment", "app_secrets"):
             self.settings(variable, values.get(variable) or {})
 
@@ -166,13 +222,22 @@ class Judge:
             if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(name)):
                 self.wrong(variable, f"{name!r} is no name of a setting.", "letters, digits and _")
             elif value is None or isinstance(value, (list, dict)):
-                self.wrong(variable, f"the value of {name} is no text.", "a string, a number or a boolean", key=str(name))
+                self.wrong(
+                    variable, f"the value of {name} is no text.", "a string, a number or a boolean", key=str(name)
+                )
             elif "\0" in str(value):
-                self.wrong(variable, f"the value of {name} has a NUL byte, which no environment can hold.", key=str(name))
+                self.wrong(
+                    variable, f"the value of {name} has a NUL byte, which no environment can hold.", key=str(name)
+                )
         if "SECRET_KEY" in settings:
             self.secret_key(f"{variable}.SECRET_KEY", str(settings["SECRET_KEY"]))
         if str(settings.get("FLASK_DEBUG", "0")).lower() not in ("0", "false", "no", ""):
-            self.wrong(f"{variable}.FLASK_DEBUG", "it would open a console to everybody.", '"0", or no such line', key="FLASK_DEBUG")
+            self.wrong(
+                f"{variable}.FLASK_DEBUG",
+                "it would open a console to everybody.",
+                '"0", or no such line',
+                key="FLASK_DEBUG",
+            )
 
     def secret_key(self, name: str, value: str) -> None:
         """Judge a SECRET_KEY without ever printing it."""
@@ -183,9 +248,16 @@ class Judge:
         if value.strip().lower() in KNOWN_KEYS or re.match(r"(?i)^(change|replace|your)[ _-]?", value):
             self.wrong(name, "it is a sample that everybody knows.", expected, key=name.rpartition(".")[2])
         elif len(value) < 32:
-            self.wrong(name, f"it has {len(value)} characters, which can be guessed.", expected, key=name.rpartition(".")[2])
+            self.wrong(
+                name, f"it has {len(value)} characters, which can be guessed.", expected, key=name.rpartition(".")[2]
+            )
         elif len(set(value)) < 10:
-            self.wrong(name, f"it repeats {len(set(value))} characters, which can be guessed.", expected, key=name.rpartition(".")[2])
+            self.wrong(
+                name,
+                f"it repeats {len(set(value))} characters, which can be guessed.",
+                expected,
+                key=name.rpartition(".")[2],
+            )
 
 
 def _plain(spec: Mapping) -> dict:
@@ -218,7 +290,10 @@ class ActionModule(ActionBase):
             failed = self._task.args["explain"]
             variable = str(failed.get("variable") or "").split(" ")[0]
             place = inventory.where(variable) or f"not set in any file; set it below {inventory.place()}/"
-            return {"failed": True, "msg": failed["msg"] + (f"\n{variable}: {place}. No machine was touched." if variable else "")}
+            return {
+                "failed": True,
+                "msg": failed["msg"] + (f"\n{variable}: {place}. No machine was touched." if variable else ""),
+            }
         specs, defaults = self._roles(Path(self._task.args["roles"]))
         judge.placeholders()
         judge.groups(groups)
@@ -237,8 +312,13 @@ class ActionModule(ActionBase):
                 judge.app(values)
         if judge.problems:
             count = len(judge.problems)
-            head = f"The inventory is not ready ({count} {'thing' if count == 1 else 'things'} to change; no machine was touched):"
-            return {"failed": True, "changed": False, "msg": "\n".join([head, *(f"  - {problem}" for problem in judge.problems)])}
+            things = "1 thing" if count == 1 else f"{count} things"
+            head = f"The inventory is not ready ({things} to change; no machine was touched):"
+            return {
+                "failed": True,
+                "changed": False,
+                "msg": "\n".join([head, *(f"  - {problem}" for problem in judge.problems)]),
+            }
         return {"changed": False, "msg": f"The inventory can be used: {len(machines)} machine(s)."}
 
     @staticmethod
