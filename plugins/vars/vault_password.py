@@ -53,7 +53,7 @@ class VarsModule(BaseVarsPlugin):
             raise AnsibleError(
                 f"{file} is encrypted, and this run has no vault password; no machine was touched. Expected: the"
                 " password on one line in .vault-password beside ansible.cfg (mode 0600), or"
-                " --vault-password-file FILE, or --ask-vault-pass. If it is lost, see docs/runbooks/lost-vault-password.md."
+                " --vault-password-file FILE, or --ask-vault-pass. If it is lost: docs/runbooks/lost-vault-password.md."
             )
         try:
             VaultLib(secrets).decrypt(file.read_bytes())
