@@ -217,3 +217,16 @@ def test_no_static_directory_where_it_is_not_clear(make, files):
 
 def test_plan_of_the_same_files_is_the_same(make):
     assert make(APP) == make(APP)
+
+
+@pytest.mark.parametrize("place", [".cache/slipway/src", "tests/apps"])
+def test_static_directory_wherever_the_app_itself_is(tree, place):
+    """A git source is exported below ~/.cache: where the app is says nothing about its static directory."""
+    path = tree({**APP, "static/a.css": ""}, name_below(tree, place))
+    assert plan.make(path, UNSET)["static"] == [{"url": "/static/", "path": "static"}]
+
+
+def name_below(tree, place: str) -> str:
+    """Return the name of an app in a directory of this name."""
+    tree({f"{place}/.keep": ""}, ".")
+    return f"{place}/app"

@@ -35,7 +35,7 @@ def normal(name: str) -> str:
 def drivers_scheme(plan: dict) -> str:
     """Return the SQLAlchemy scheme for the PostgreSQL driver that an app depends on."""
     text = "\n".join((Path(plan["path"]) / name).read_text() for name in plan["requirements"]["inputs"])
-    found = re.findall(r"(?im)(?:^|[\"'])\s*(psycopg2(?:-binary)?|psycopg)(?=[\s\[\]<>=!~;,\"']|$)", text)
+    found = re.findall(r"(?im)(?:^|[\"'])\s*(psycopg2(?:-binary)?|psycopg)(?=[\s\[\]<>=!~;,\"']|$)", text.lower())
     return (
         "postgresql+psycopg"
         if "psycopg" in found and not any(name.startswith("psycopg2") for name in found)
@@ -234,7 +234,7 @@ def _pack(root: Path, names: list[str], archive: Path, prefix: str = "") -> None
     part = archive.with_name(archive.name + ".part")
     with (
         open(part, "wb") as raw,
-        gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=4, mtime=0) as packed,
+        gzip.GzipFile("", "wb", fileobj=raw, compresslevel=4, mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
         for name in names:

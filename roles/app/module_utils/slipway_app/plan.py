@@ -121,7 +121,7 @@ def static_default(path: Path, module: str, roots: list[str]) -> list[dict[str, 
         for root in roots
         for candidate in [path / root / "static", *(path / root).glob("*/static")]
         if candidate.is_dir()
-        and not any(part.startswith(".") or part == "tests" for part in candidate.parts)
+        and not any(part.startswith(".") or part == "tests" for part in candidate.relative_to(path).parts)
         and (candidate.parent == path / root or (candidate.parent / "__init__.py").is_file())
     }
     return [{"url": "/static/", "path": str(found.pop())}] if len(found) == 1 else []
