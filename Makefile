@@ -6,7 +6,7 @@ export PYTHON VENV
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-clean check test lock
+.PHONY: help setup demo demo-clean check test scenario lock
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -26,7 +26,10 @@ test: setup  ## everything: lint, unit tests, every Molecule scenario on Debian 
 	@scripts/check
 	@scripts/scenarios
 
-setup:
+scenario: setup  ## one Molecule scenario: make scenario SCENARIO=nginx
+	@scripts/scenarios $(SCENARIO)
+
+setup:  ## .venv alone, from the hash-locked requirements
 	@scripts/setup
 
 lock: setup  ## renew the hash-locked requirements from requirements*.in
