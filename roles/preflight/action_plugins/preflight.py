@@ -108,7 +108,7 @@ class Inventory:
 
     def where(self, name: str) -> str:
         """Return "file:line" of the last place that sets a variable; "" where no file does."""
-        pattern = re.compile(rf"(?:^|\s)[\"']?{re.escape(name)}[\"']?\s*[:=]")
+        pattern = re.compile(rf"(?:^|[\s{{,])[\"']?{re.escape(name)}[\"']?\s*[:=]")
         found = [f"{os.path.relpath(file)}:{number}" for file, number, line in self.lines() if pattern.search(line)]
         return found[-1] if found else ""
 
@@ -216,6 +216,17 @@ class Judge:
         for variable in ("app_environment", "app_secrets"):
             self.settings(variable, values.get(variable) or {})
 
+    def database(self, host: str, values: Mapping[str, object]) -> None:
+        """Judge how a web machine that is not the database's own gets to it."""
+        if not any("DATABASE_URL" in (values.get(name) or {}) for name in ("app_environment", "app_secrets")):
+            self.wrong(
+                "app_secrets.DATABASE_URL",
+                f"{host} is not the machine of the group db, so that it must be told the way there.",
+                "postgresql://APP:PASSWORD@ADDRESS:5432/APP?sslmode=require, and postgres_clients and"
+                " postgres_password; see docs/runbooks/add-a-machine.md",
+                key="DATABASE_URL",
+            )
+
     def settings(self, variable: str, settings: Mapping[str, object]) -> None:
         """Judge an app's own settings; the values of secrets are never named."""
         for name, value in settings.items():
@@ -300,7 +311,7 @@ class ActionModule(ActionBase):
         known = {name: spec for role in specs.values() for name, spec in role.items()} | SHARED
         for host in machines if not judge.problems else []:
             raw = task_vars["hostvars"].raw_get(host)
-            judge.names((name for name in raw if name not in task_vars["vars"] or name.startswith(PREFIXES)), known)
+            judge.names(raw, known)
             values = self._values(host, raw, defaults, known, judge)
             for role, members in ROLES.items():
                 if not any(host in (groups.get(group) or []) for group in members):
@@ -310,6 +321,8 @@ class ActionModule(ActionBase):
                         judge.types(name, values[name], spec)
             if host in (groups.get("web") or []):
                 judge.app(values)
+                if groups.get("db") and host not in groups["db"]:
+                    judge.database(host, values)
         if judge.problems:
             count = len(judge.problems)
             things = "1 thing" if count == 1 else f"{count} things"

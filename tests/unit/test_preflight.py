@@ -1,0 +1,123 @@
+"""What an inventory is refused for, asked of site.yml itself: each message has the variable, its place and the form."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+# A run of ansible-playbook each: for `make test`, not for the fast lane.
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+GOOD = {
+    "app_name": "shop",
+    "app_source": str(ROOT / "tests/apps/module"),
+    "app_wsgi": "app:app",
+    "app_domains": ["shop.example"],
+}
+CASES = {
+    "missing source": ({"app_source": None}, ["app_source", "not set", "a directory on this computer, or a git URL"]),
+    "source that is not there": ({"app_source": "/nowhere"}, ["app_source", "all.yml:2", "no directory /nowhere"]),
+    "wrong name": ({"app_name": "My_Shop"}, ["app_name", "all.yml:1", "[a-z][a-z0-9-]{0,30}"]),
+    "name of a system user": ({"app_name": "www-data"}, ["app_name", "all.yml:1", "Debian's own"]),
+    "misspelt name": ({"app_domian": ["x.example"]}, ["app_domian", "all.yml:5", "Did you mean app_domains?"]),
+    "misspelt prefix": ({"ap_domains": ["x.example"]}, ["ap_domains", "all.yml:5", "Did you mean app_domains?"]),
+    "wrong type": ({"app_watch_seconds": "soon"}, ["app_watch_seconds", "all.yml:5", "int"]),
+    "short key": ({"app_secrets": {"SECRET_KEY": "hunter22"}}, ["app_secrets.SECRET_KEY", "all.yml:5", "8 characters"]),
+    "known key": ({"app_environment": {"SECRET_KEY": "changeme"}}, ["app_environment.SECRET_KEY", "everybody knows"]),
+    "debugger": ({"app_environment": {"FLASK_DEBUG": 1}}, ["FLASK_DEBUG", "all.yml:5", "console"]),
+    "unknown ref": ({"app_source": f"file://{ROOT}", "app_version": "no-such-ref"}, ["app_version", "no-such-ref"]),
+    "no such repository": ({"app_source": "file:///no/such.git"}, ["app_source", "all.yml:2", "cannot be read"]),
+    "missing module": ({"app_wsgi": "nothing:app"}, ["app_wsgi", "all.yml:3", "no module 'nothing'"]),
+    "missing callable": ({"app_wsgi": "app:nothing"}, ["app_wsgi", "all.yml:3", "defines no 'nothing'"]),
+    "unknown tls mode": ({"tls_mode": "magic"}, ["tls_mode", "all.yml:5", "selfsigned"]),
+}
+
+
+def refuse(inventory: Path, *arguments: str) -> str:
+    """Run site.yml on an inventory whose machine does not exist, and return what it prints."""
+    done = subprocess.run(
+        [BIN / "ansible-playbook", "site.yml", "-i", str(inventory), *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(inventory.parent), "ANSIBLE_FORCE_COLOR": "0"},
+    )
+    printed = done.stdout + done.stderr
+    assert done.returncode != 0, printed
+    assert "UNREACHABLE" not in printed, "a machine was touched"
+    return " ".join(printed.split())
+
+
+@pytest.fixture
+def inventory(tmp_path: Path) -> Path:
+    """An inventory with one machine that nobody answers for."""
+    (tmp_path / "group_vars").mkdir()
+    (tmp_path / "hosts").write_text("[web]\nmachine ansible_host=127.0.0.1 ansible_port=1\n[db]\nmachine\n")
+    return tmp_path / "hosts"
+
+
+def write(inventory: Path, settings: dict) -> None:
+    """Set the variables of all machines."""
+    chosen = {name: value for name, value in (GOOD | settings).items() if value is not None}
+    text = yaml.safe_dump(chosen, sort_keys=False, default_flow_style=None)
+    (inventory.parent / "group_vars/all.yml").write_text(text)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_a_bad_value_is_refused_with_its_variable_place_and_form(inventory: Path, case: tuple) -> None:
+    settings, words = case
+    write(inventory, settings)
+    printed = refuse(inventory)
+    assert [word for word in words if word not in printed] == []
+
+
+def test_an_inventory_without_web_is_refused(inventory: Path) -> None:
+    write(inventory, {})
+    inventory.write_text("[db]\nmachine\n")
+    assert "group web" in refuse(inventory)
+
+
+def test_the_examples_placeholders_are_refused_line_by_line() -> None:
+    for name in ("prod", "staging"):
+        printed = refuse(ROOT / "inventory" / name)
+        assert f"inventory/{name}:4: web1 ansible_host=CHANGE_ME" in printed
+        assert f"inventory/group_vars/{name}/main.yml:7: app_name: CHANGE_ME" in printed
+
+
+def test_a_web_machine_that_is_not_the_databases_must_be_told_the_way(inventory: Path) -> None:
+    write(inventory, {})
+    inventory.write_text("[web]\none\n[db]\ntwo\n")
+    assert "app_secrets.DATABASE_URL" in refuse(inventory)
+
+
+@pytest.mark.parametrize("given", [(), ("--vault-password-file", "other")], ids=["no password", "another password"])
+def test_a_vault_that_cannot_be_opened_is_refused_by_name(inventory: Path, given: tuple) -> None:
+    write(inventory, {})
+    (inventory.parent / "group_vars/web").mkdir()
+    vault, password, other = (
+        inventory.parent / "group_vars/web/vault.yml",
+        inventory.parent / "pw",
+        inventory.parent / "other",
+    )
+    vault.write_text("vault_app_secret_key: x\n")
+    password.write_text("right\n")
+    other.write_text("wrong\n")
+    encrypt = [BIN / "ansible-vault", "encrypt", "--vault-password-file", str(password), str(vault)]
+    subprocess.run(encrypt, cwd=ROOT, check=True, capture_output=True)
+    arguments = [str(other) if word == "other" else word for word in given]
+    printed = refuse(inventory, *arguments)
+    assert str(vault) in printed
+    assert "vault password" in printed
+    assert "--vault-password-file FILE" in printed
+
+
+def test_a_secret_is_never_printed(inventory: Path) -> None:
+    write(inventory, {"app_secrets": {"SECRET_KEY": "hunter2-canary", "OTHER": "canary-of-the-other"}})
+    printed = refuse(inventory, "-vvv")
+    assert "canary" not in printed.replace("SECRET_KEY", "")
