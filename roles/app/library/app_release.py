@@ -78,7 +78,7 @@ class Follower:
         }
 
     def leftovers(self) -> set[str]:
-        """Return the ids of all releases that have a unit up, and of unfinished directories."""
+        """Return the ids of all releases that have a unit up, and of what an interrupted run left."""
         done = subprocess.run(
             [
                 "systemctl",
@@ -93,7 +93,10 @@ class Follower:
         )
         units = {line.split()[0] for line in done.stdout.splitlines() if line.strip()}
         found = {unit.partition("@")[2].partition(".")[0] for unit in units}
-        return found | {path.name for path in self.root.glob("releases/*.part")}
+        unfinished = [
+            path for kind in ("releases/*.part", "cache/*.part", "incoming/*") for path in self.root.glob(kind)
+        ]
+        return found | {path.name for path in unfinished}
 
     def start(self) -> dict:
         """Start the process and wait for its first word."""
