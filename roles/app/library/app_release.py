@@ -10,10 +10,11 @@ description:
   - C(query) tells which release is live and what of a release the machine already has.
   - C(start) hands a request to /srv/APP/bin/slipway-release, which systemd runs as APP-deploy.service, and waits until
     the new release is healthy, live or failed. C(go) and C(abort) say the word that it waits for.
+    C(discard) removes what was shipped for a deploy that never began.
   - A second deploy at the same time is refused, and told who deploys since when.
 options:
   app: {description: "The app's name.", type: str, required: true}
-  state: {description: "What to do.", type: str, choices: [query, start, go, abort], required: true}
+  state: {description: "What to do.", type: str, choices: [query, start, go, abort, discard], required: true}
   id: {description: "The release's id, 12 hex digits.", type: str, required: true}
   dependencies: {description: "The digest of the release's dependencies (query).", type: str, default: ""}
   request: {description: "What the deploy process is told (start).", type: dict, default: {}}
@@ -127,6 +128,13 @@ class Follower:
         )
         return self.wait((*_ENDS, "healthy"))
 
+    def discard(self) -> bool:
+        """Remove what was shipped for a deploy that never began here; True where there was something."""
+        shipped = [] if self.running() else list(self.root.glob("incoming/*"))
+        for path in shipped:
+            path.unlink()
+        return bool(shipped)
+
     def word(self, word: str) -> dict:
         """Say the word that the process waits for, and wait for its end."""
         if self.state().get("status") == "healthy" and self.running():
@@ -174,7 +182,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "app": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["query", "start", "go", "abort"], "required": True},
+            "state": {"type": "str", "choices": ["query", "start", "go", "abort", "discard"], "required": True},
             "id": {"type": "str", "required": True},
             "dependencies": {"type": "str", "default": ""},
             "request": {"type": "dict", "default": {}},
@@ -186,6 +194,8 @@ def main() -> None:
         module.exit_json(changed=False, **follower.query())
     if module.check_mode:
         module.exit_json(changed=True)
+    if wanted == "discard":
+        module.exit_json(changed=follower.discard())
     state = follower.start() if wanted == "start" else follower.word(wanted)
     if state["status"] == "failed" and wanted != "abort":
         module.fail_json(msg=report(follower.app, state), **{key: state.get(key) for key in ("step", "reason", "log")})
