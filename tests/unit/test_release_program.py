@@ -184,3 +184,11 @@ def test_archive_that_was_damaged_on_the_way_is_refused(release_program, deploy)
     deploy.request["archives"] = {"source": {"name": "source.tar.gz", "sha256": "0" * 64}}
     with pytest.raises(release_program.Failure, match="is not what the control node sent"):
         deploy.extract("source", deploy.root / "part")
+
+
+def test_units_of_an_app_whose_name_begins_alike_are_left_alone(release_program, tmp_path):
+    for app in ("shop", "shop-web"):
+        (tmp_path / f"{app}-web@.service").write_text(f"[Service]\nExecStart=/srv/{app}/releases/%i/bin/web\n")
+    assert release_program.belongs(f"shop-web@{IDS[0]}.service", "shop", tmp_path)
+    assert not release_program.belongs(f"shop-web-web@{IDS[0]}.service", "shop", tmp_path)
+    assert not release_program.belongs(f"shop-gone@{IDS[0]}.service", "shop", tmp_path)

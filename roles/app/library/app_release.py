@@ -29,6 +29,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
+UNITS = Path("/etc/systemd/system")
 _ENDS = ("done", "failed")
 
 
@@ -93,11 +94,20 @@ class Follower:
             text=True,
         )
         units = {line.split()[0] for line in done.stdout.splitlines() if line.strip()}
-        found = {unit.partition("@")[2].partition(".")[0] for unit in units}
+        found = {unit.partition("@")[2].partition(".")[0] for unit in units if self.owns(unit)}
         unfinished = [
             path for kind in ("releases/*.part", "cache/*.part", "incoming/*") for path in self.root.glob(kind)
         ]
         return found | {path.name for path in unfinished}
+
+    def owns(self, unit: str) -> bool:
+        """Say whether a template's instance is this app's, and not of one whose name only begins alike."""
+        template, _at, rest = unit.partition("@")
+        try:
+            text = (UNITS / f"{template}@.{rest.rpartition('.')[2]}").read_text()
+        except OSError:
+            return False
+        return f"/srv/{self.app}/releases/" in text
 
     def start(self) -> dict:
         """Start the process and wait for its first word."""
