@@ -25,12 +25,6 @@ def load(path: str) -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def release_program() -> ModuleType:
-    """The program that takes a release live on a machine."""
-    return load("roles/app/files/slipway-release")
-
-
-@pytest.fixture(scope="session")
 def envfile() -> Callable[[dict], str]:
     """The filter that writes an environment file."""
     return load("roles/app/filter_plugins/app_envfile.py").app_envfile

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from ansible.errors import AnsibleFilterError
+from ansible.module_utils.slipway_release.release import decode_environment
 
 HOSTILE = json.loads((Path(__file__).parents[1] / "hostile.json").read_text())
 
@@ -25,8 +26,8 @@ def test_shell_reads_back_every_byte(envfile, tmp_path, name):
     assert done.stdout == (HOSTILE[name] + "|").encode()
 
 
-def test_release_program_reads_back_all_at_once(envfile, release_program):
-    assert release_program.decode_environment(envfile(HOSTILE)) == HOSTILE
+def test_release_program_reads_back_all_at_once(envfile):
+    assert decode_environment(envfile(HOSTILE)) == HOSTILE
 
 
 def test_sorted_by_name_so_that_the_order_of_the_inventory_does_not_matter(envfile):

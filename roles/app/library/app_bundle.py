@@ -22,24 +22,13 @@ options:
 author: [Slipway]
 """
 
-import hashlib
-import json
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.slipway_app import bundle
 from ansible.module_utils.slipway_app.errors import AppError
 from ansible.module_utils.slipway_app.source import locked
-
-# What of the plan makes a release another one, besides its files, dependencies and settings.
-_CONTENT = ("web", "wsgi", "processes", "migrate", "static", "roots")
-
-
-def name_release(plan: dict, dependencies: str, python: str, settings_digest: str) -> str:
-    """Return the id of a release: 12 hex digits of a sha256 over its content."""
-    content = {key: plan[key] for key in _CONTENT}
-    content.update(source=plan["source_digest"], dependencies=dependencies, python=python, settings=settings_digest)
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+from ansible.module_utils.slipway_release.release import content_id
 
 
 def main() -> None:
@@ -64,7 +53,11 @@ def main() -> None:
         on = bundle.platform(asked["architecture"], asked["distribution_version"])
         dependencies = bundle.dependencies_digest(plan, asked["python"], on, gunicorn)
         result = {
-            "id": name_release(plan, dependencies, asked["python"], asked["settings_digest"]),
+            "id": content_id(
+                plan
+                | {"source": plan["source_digest"], "dependencies": dependencies}
+                | {"python": asked["python"], "settings": asked["settings_digest"]}
+            ),
             "dependencies_digest": dependencies,
             "changed": False,
         }

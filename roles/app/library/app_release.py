@@ -5,42 +5,48 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: app_release
-short_description: Start, follow and steer the deploy process of an app on a machine
+short_description: Start, follow and steer the process that changes which release of an app is live on a machine
 description:
   - C(query) tells which release is live and what of a release the machine already has.
   - C(start) hands a request to /srv/APP/bin/slipway-release, which systemd runs as APP-deploy.service, and waits until
-    the new release is healthy, live or failed. C(go) and C(abort) say the word that it waits for.
+    the new release is healthy, live or failed. C(go), C(keep) and C(abort) say the word that it waits for.
     C(discard) removes what was shipped for a deploy that never began.
-  - A second deploy at the same time is refused, and told who deploys since when.
+  - A second operation at the same time is refused, and told who does what since when.
 options:
   app: {description: "The app's name.", type: str, required: true}
-  state: {description: "What to do.", type: str, choices: [query, start, go, abort, discard], required: true}
-  id: {description: "The release's id, 12 hex digits.", type: str, required: true}
+  state: {description: "What to do.", type: str, choices: [query, start, go, keep, abort, discard], required: true}
+  id: {description: "The content's id of a release, 12 hex digits (query).", type: str, default: ""}
+  release: {description: "A version such as v7, or a release's name, to look up (query).", type: str, default: ""}
   dependencies: {description: "The digest of the release's dependencies (query).", type: str, default: ""}
-  request: {description: "What the deploy process is told (start).", type: dict, default: {}}
+  scale: {description: "How many of which process the machine shall run (query).", type: dict, default: {}}
+  warm: {description: "Whether the release before the live one stays up (query).", type: bool, default: false}
+  request: {description: "What the process is told (start).", type: dict, default: {}}
 author: [Slipway]
 """
 
 import json
 import os
-import subprocess
 import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.slipway_release import history, host, program
+from ansible.module_utils.slipway_release.main import main as _carried  # noqa: F401  (what the program consists of)
+from ansible.module_utils.slipway_release.release import Release, scale
 
-UNITS = Path("/etc/systemd/system")
 _ENDS = ("done", "failed")
+# Another operation that only finishes what is live already is waited for.
+_FINISHING_SECONDS = 120
 
 
 class Follower:
-    """The deploy process of an app, seen from outside."""
+    """The process that changes an app's releases, seen from outside."""
 
     def __init__(self, module: AnsibleModule) -> None:
         self.module = module
         self.app, self.id = module.params["app"], module.params["id"]
-        self.root = Path("/srv") / self.app
-        self.directory = Path("/run/slipway") / self.app
+        self.root = host.ROOT / self.app
+        self.directory = host.RUN / self.app
         self.unit = f"{self.app}-deploy.service"
 
     def state(self) -> dict:
@@ -51,12 +57,12 @@ class Follower:
             return {}
 
     def running(self) -> bool:
-        """Say whether a deploy process is up."""
-        done = subprocess.run(["systemctl", "is-active", self.unit], capture_output=True, text=True)
-        return done.stdout.strip() in ("active", "activating", "deactivating", "reloading")
+        """Say whether such a process is up."""
+        said = host.systemctl("is-active", self.unit, check=False).stdout.strip()
+        return said in ("active", "activating", "deactivating", "reloading")
 
     def live(self) -> str:
-        """Return the id of the live release, or ""."""
+        """Return the name of the live release, or ""."""
         try:
             return Path(os.readlink(self.root / "current")).name
         except OSError:
@@ -64,79 +70,64 @@ class Follower:
 
     def query(self) -> dict:
         """Return what the machine has of the release, and whether all of it is up."""
-        directory = self.root / "releases" / self.id
-        manifest = directory / "manifest.json"
-        units = [f"{self.app}-web@{self.id}.socket", f"{self.app}-web@{self.id}.service"]
-        if manifest.exists():
-            units += [f"{self.app}-{name}@{self.id}.service" for name in json.loads(manifest.read_text())["processes"]]
-        states = subprocess.run(["systemctl", "is-active", *units], capture_output=True, text=True).stdout.split()
-        up = states == ["active"] * len(units)
-        others = [name for name in self.leftovers() if name != self.live()]
+        lines, live = history.read(self.root / "history.jsonl"), self.live()
+        release = Release(self.app, live)
+        manifest = release.manifest if live else {}
+        asked = self.module.params["release"]
         return {
-            "live": self.live(),
-            "staged": manifest.exists(),
+            "live": live,
+            "version": history.version_of(lines, live),
+            "manifest": manifest,
+            "target": history.named(lines, asked) if asked else history.predecessor(lines, live),
+            "last_version": history.last_version(lines),
+            "kept": [path.name for path in sorted(self.root.glob("releases/*")) if path.suffix != ".part"],
+            "staged": (self.root / "releases" / (self.id or "-") / "manifest.json").exists(),
             "has_dependencies": (self.root / "cache" / (self.module.params["dependencies"] or "-")).is_dir(),
-            "settled": self.live() == self.id and manifest.exists() and up and not others and not self.running(),
+            "settled": bool(manifest) and manifest.get("id") == self.id and self.settled(release, lines),
         }
 
-    def leftovers(self) -> set[str]:
-        """Return the ids of all releases that have a unit up, and of what an interrupted run left."""
-        done = subprocess.run(
-            [
-                "systemctl",
-                "list-units",
-                "--plain",
-                "--no-legend",
-                "--state=active,activating,failed",
-                f"{self.app}-*@*",
-            ],
-            capture_output=True,
-            text=True,
+    def settled(self, release: Release, lines: list[dict]) -> bool:
+        """Say whether all of the live release is up, as many of each process as asked for, and nothing else."""
+        wanted = self.module.params["scale"]
+        known = {file.name for file in self.root.glob("scale/*")}
+        last = history.went_live(lines)[-1:]
+        warm = {history.predecessor(lines, release.name)} if self.module.params["warm"] else set()
+        up = set(host.instances(self.app, "--state=active,activating,failed").values())
+        return (
+            all(wanted.get(process) == scale(self.app, process) for process in known | set(wanted))
+            and host.active(*release.units())
+            and up <= {release.name, *warm}
+            and bool(last)
+            and last[0]["id"] == release.name
+            and not any(self.root.glob("*/*.part"))
+            and not any(self.root.glob("incoming/*"))
+            and not self.running()
         )
-        units = {line.split()[0] for line in done.stdout.splitlines() if line.strip()}
-        found = {unit.partition("@")[2].partition(".")[0] for unit in units if self.owns(unit)}
-        unfinished = [
-            path for kind in ("releases/*.part", "cache/*.part", "incoming/*") for path in self.root.glob(kind)
-        ]
-        return found | {path.name for path in unfinished}
-
-    def owns(self, unit: str) -> bool:
-        """Say whether a template's instance is this app's, and not of one whose name only begins alike."""
-        template, _at, rest = unit.partition("@")
-        try:
-            text = (UNITS / f"{template}@.{rest.rpartition('.')[2]}").read_text()
-        except OSError:
-            return False
-        return f"/srv/{self.app}/releases/" in text
 
     def start(self) -> dict:
         """Start the process and wait for its first word."""
+        deadline = time.monotonic() + _FINISHING_SECONDS
+        while self.running() and self.state().get("status") in ("live", *_ENDS) and time.monotonic() < deadline:
+            time.sleep(0.1)
         if self.running():
             state = self.state()
             self.module.fail_json(
-                msg=f"{state.get('by', 'somebody')} is deploying {self.app} since {state.get('since', '?')}"
-                f" (release {state.get('id', '?')}, step {state.get('step', '?')})."
-                " Wait until it has ended, then run again."
+                msg=f"{state.get('by', 'somebody')} is at work on {self.app} since {state.get('since', '?')}"
+                f" ({state.get('operation', 'deploy')} of release {state.get('id', '?')},"
+                f" step {state.get('step', '?')})."
+                " Wait until that has ended, then run again."
             )
+        program.install(self.root / "bin" / "slipway-release")
         self.directory.mkdir(parents=True, exist_ok=True)
         (self.directory / "state.json").unlink(missing_ok=True)
         request = self.directory / "request.json"
         with open(os.open(request, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
             json.dump(self.module.params["request"], handle)
         self.module.run_command(["systemctl", "reset-failed", self.unit])
-        self.module.run_command(
-            [
-                "systemd-run",
-                "--quiet",
-                "--collect",
-                f"--unit={self.unit}",
-                f"--description=Deploy {self.app}",
-                str(self.root / "bin" / "slipway-release"),
-                str(request),
-            ],
-            check_rc=True,
-        )
-        return self.wait((*_ENDS, "healthy"))
+        words = ["systemd-run", "--quiet", "--collect", f"--unit={self.unit}", f"--description=Deploy {self.app}"]
+        self.module.run_command([*words, str(self.root / "bin" / "slipway-release"), str(request)], check_rc=True)
+        ends = (*_ENDS, "healthy", *(["live"] if self.module.params["request"].get("quick") else []))
+        return self.wait(ends)
 
     def discard(self) -> bool:
         """Remove what was shipped for a deploy that never began here; True where there was something."""
@@ -146,11 +137,13 @@ class Follower:
         return bool(shipped)
 
     def word(self, word: str) -> dict:
-        """Say the word that the process waits for, and wait for its end."""
-        if self.state().get("status") == "healthy" and self.running():
+        """Say the word that the process waits for, and wait for what comes of it."""
+        if self.state().get("status") in ("healthy", "watched") and self.running():
             (self.directory / "word.part").write_text(word)
             (self.directory / "word.part").rename(self.directory / "word")
-        return self.wait(_ENDS)
+            while self.state().get("status") == ("watched" if word == "keep" else "healthy") and self.running():
+                time.sleep(0.05)
+        return self.wait((*_ENDS, "watched") if word == "go" else _ENDS)
 
     def wait(self, ends: tuple[str, ...]) -> dict:
         """Wait until the process says one of ``ends``, or is gone."""
@@ -162,24 +155,24 @@ class Follower:
             gone = 0 if self.running() else gone + 1
             if gone > 5:
                 state = self.state()
-                if state.get("status") in ends:
+                if state.get("status") in (*ends, "live"):
                     return state
                 return {
                     "status": "failed",
                     "step": state.get("step", "start"),
                     "changed": True,
                     "log": [],
-                    "reason": f"the deploy process ended without a word; see journalctl -u {self.unit}",
+                    "reason": f"the process ended without a word; see journalctl -u {self.unit}",
                 }
             time.sleep(0.1)
 
 
 def report(app: str, state: dict) -> str:
-    """Return what a failed deploy says to the person in front of it."""
+    """Return what a failed operation says to the person in front of it."""
     serving = state.get("serving") or state.get("previous")
     lines = [
         f"The release {state.get('id', '')} of {app} did not go live."
-        f" Step: {state['step']}. Reason: {state['reason']}.",
+        f" Step: {state['step']}. Reason: {state['reason'].rstrip('.')}.",
         f"The release {serving} goes on serving." if serving else "No release is live.",
     ]
     if state.get("log"):
@@ -192,9 +185,16 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "app": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["query", "start", "go", "abort", "discard"], "required": True},
-            "id": {"type": "str", "required": True},
+            "state": {
+                "type": "str",
+                "choices": ["query", "start", "go", "keep", "abort", "discard"],
+                "required": True,
+            },
+            "id": {"type": "str", "default": ""},
+            "release": {"type": "str", "default": ""},
             "dependencies": {"type": "str", "default": ""},
+            "scale": {"type": "dict", "default": {}},
+            "warm": {"type": "bool", "default": False},
             "request": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
@@ -207,6 +207,8 @@ def main() -> None:
     if wanted == "discard":
         module.exit_json(changed=follower.discard())
     state = follower.start() if wanted == "start" else follower.word(wanted)
+    for warning in state.get("warnings", []) if state["status"] != "watched" else []:
+        module.warn(warning)
     if state["status"] == "failed" and wanted != "abort":
         module.fail_json(msg=report(follower.app, state), **{key: state.get(key) for key in ("step", "reason", "log")})
     module.exit_json(

@@ -1,0 +1,134 @@
+"""A site to try releases on: its machine, its inventory and its playbooks."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from load import Load, ask
+
+PROJECT = Path(__file__).parents[2]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Say which machine it is about, and where its inventory is."""
+    parser.addoption("--machine", required=True)
+    parser.addoption("--scratch", required=True, type=Path)
+
+
+@dataclass
+class Site:
+    """A machine that site.yml made, with the variables that its inventory gives the app."""
+
+    machine: str
+    scratch: Path
+
+    @property
+    def address(self) -> str:
+        """The machine's address."""
+        return (self.scratch / f"{self.machine}.known_hosts").read_text().split()[0]
+
+    @property
+    def source(self) -> Path:
+        """The directory of the app on the control node."""
+        return self.scratch / f"{self.machine}.app"
+
+    def command(self, playbook: str, **extra: object) -> list[str]:
+        """Return the words of a playbook's command."""
+        variables = json.loads((self.scratch / f"{self.machine}.json").read_text()) | extra
+        inventory = self.scratch / f"{self.machine}.ini"
+        return ["ansible-playbook", f"playbooks/{playbook}.yml", "-i", str(inventory), "-e", json.dumps(variables)]
+
+    def start(self, playbook: str, **extra: object) -> subprocess.Popen:
+        """Begin a playbook in a process group of its own."""
+        environment = os.environ | {"ANSIBLE_FORCE_COLOR": "false", "ANSIBLE_NOCOLOR": "true"}
+        return subprocess.Popen(
+            self.command(playbook, **extra),
+            cwd=PROJECT,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def run(self, playbook: str, code: int = 0, **extra: object) -> str:
+        """Run a playbook to its end and return what it printed; its exit status must be ``code``."""
+        process = self.start(playbook, **extra)
+        said, _nothing = process.communicate()
+        assert process.returncode == code, said[-6000:]
+        return said
+
+    def shell(self, command: str, check: bool = True) -> str:
+        """Run a command on the machine, as root, and return what it printed."""
+        done = subprocess.run(["docker", "exec", self.machine, "sh", "-c", command], capture_output=True, text=True)
+        assert not check or done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    @property
+    def live(self) -> str:
+        """The name of the live release."""
+        return self.shell("readlink /srv/shop/current").removeprefix("releases/")
+
+    @property
+    def history(self) -> list[dict]:
+        """The lines of the history."""
+        return [json.loads(line) for line in self.shell("cat /srv/shop/history.jsonl").splitlines()]
+
+    def front(self) -> dict:
+        """Return what the page says."""
+        status, body = ask(self.address, "GET", "/")
+        assert status == 200, body
+        return json.loads(body)
+
+    def idle(self) -> None:
+        """Wait until no operation runs on the machine."""
+        while self.shell("systemctl is-active shop-deploy.service", check=False) in ("active", "deactivating"):
+            time.sleep(0.2)
+
+    def units(self) -> set[str]:
+        """Return the units of releases that are up."""
+        listed = self.shell("systemctl list-units --plain --no-legend --state=active,activating,failed 'shop-*@*'")
+        return {line.split()[0] for line in listed.splitlines()}
+
+    def settled(self) -> None:
+        """See that one release is up and nothing is left over of another one."""
+        self.idle()
+        live = self.live
+        assert self.units() == {f"shop-web@{live}.socket", f"shop-web@{live}.service", f"shop-worker@{live}.service"}
+        assert self.shell("ls -A /srv/shop/incoming; ls -d /srv/shop/*/*.part", check=False) == ""
+        enabled = self.shell("systemctl list-unit-files --plain --no-legend --state=enabled 'shop-*@*'", check=False)
+        assert set(re.findall(r"@([0-9a-f]{12})\.", enabled)) == {live}
+        assert self.shell(f"find /srv/shop/releases -name web.sock ! -path '*/{live}/*'") == ""
+
+
+@pytest.fixture(scope="session")
+def site(request: pytest.FixtureRequest) -> Site:
+    """The site of the machine under test."""
+    return Site(request.config.getoption("--machine"), request.config.getoption("--scratch"))
+
+
+@pytest.fixture
+def load(site: Site) -> Iterator[Callable[..., Load]]:
+    """Steady load; when the test is over no request may have failed, and every write must be stored."""
+    begun: list[Load] = []
+
+    def begin(**options: float) -> Load:
+        begun.append(Load(site.address, **options).__enter__())
+        return begun[-1]
+
+    yield begin
+    for each in begun:
+        each.stop()
+        assert each.failures == [], f"{len(each.failures)} of {each.answered} failed: {each.failures[:5]}"
+        assert each.answered > 0
+        stored = set(json.loads(ask(site.address, "GET", "/orders")[1])["orders"])
+        assert each.stored <= stored, f"{len(each.stored - stored)} acknowledged writes are lost"
+        print(f"{each.answered} requests, none failed")

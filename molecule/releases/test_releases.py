@@ -1,0 +1,333 @@
+"""Releases under load: nothing is lost, and a failure leaves the old release serving.
+
+The tests build on one another, in the order of the file.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import ssl
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from load import Load, ask
+
+# How many kills of each kind are tried: a few here, as many as one likes by hand.
+KILLS = int(os.environ.get("SLIPWAY_KILLS", "3"))
+STEPS = [
+    "unpack",
+    "check",
+    "migrate",
+    "start",
+    "health",
+    "switch",
+    "start worker",
+    "watch",
+    "retire",
+    "preflight",
+    "tidy",
+]
+
+
+def change(source: Path, text: str) -> None:
+    """Change the app's code."""
+    (source / "changed.txt").write_text(text)
+
+
+def migration(source: Path, revision: str, upgrade: str, downgrade: str = "pass") -> None:
+    """Add a migration after the last one."""
+    (source / f"migrations/versions/{revision}.py").write_text(
+        "import sqlalchemy as sa\nfrom alembic import op\n\n"
+        f"revision = '{revision}'\ndown_revision = '{int(revision) - 1:04}'\n\n\n"
+        f"def upgrade():\n    {upgrade}\n\n\ndef downgrade():\n    {downgrade}\n"
+    )
+
+
+def test_a_deploy_loses_nothing(site, load):
+    before = site.live
+    load()
+    change(site.source, "one")
+    site.run("deploy")
+    assert site.live != before
+    assert site.front()["release"] == site.live
+    assert site.history[-1]["changes"] == ["code"]
+    site.settled()
+
+
+def test_the_same_again_changes_nothing(site):
+    before = site.history
+    assert "changed=0" in site.run("deploy").splitlines()[-2]
+    assert site.history == before
+
+
+def failed(site, said: str, before: str, step: str, reason: str) -> None:
+    """See that a failure was told, that it is in the history, and that the release of before serves, and only it."""
+    assert f"Step: {step}." in said and reason in said, said[-3000:]
+    assert f"The release {before} goes on serving" in said
+    assert site.live == before and site.front()["release"] == before
+    assert (site.history[-1]["result"], site.history[-1]["why"].partition(":")[0]) == ("failed", step)
+    site.settled()
+    assert site.shell("cat /srv/shop/shared/worker.beat") == before
+
+
+@pytest.mark.parametrize(
+    ("broken", "step", "reason"),
+    [
+        ("import", "check imports", "RuntimeError: the shop is closed"),
+        ("debug", "check debug", "the app is in debug mode"),
+        ("key", "check secret_key", "is not the one of the inventory"),
+        ("sqlite", "check database", "the app uses the sqlite database /tmp/shop.db"),
+        ("proxies", "check proxy_fix", "ProxyFix believes x_for=2"),
+        ("migration", "migrate", "did not succeed"),
+        ("health", "health", "the last answer was: 503 ill"),
+        ("worker", "start worker", "the worker is on strike"),
+    ],
+)
+def test_a_failed_deploy_leaves_the_old_release_serving(site, load, broken, step, reason):
+    before = site.live
+    load()
+    said = site.run("deploy", 2, app_environment={"BROKEN": broken}, app_health_timeout_seconds=8)
+    failed(site, said, before, step, reason)
+
+
+def test_a_release_that_answers_by_errors_is_switched_back_from(site):
+    before = site.live
+    with Load(site.address) as load:
+        said = site.run("deploy", 2, app_environment={"BROKEN": "traffic"}, app_watch_seconds=60)
+        told = len(load.failures)
+        time.sleep(3)
+    # Its own errors reached visitors until it was switched back from, and nothing else went wrong.
+    assert all("out of order" in failure for failure in load.failures) and len(load.failures) == told > 0
+    failed(site, said, before, "watch", "requests since the switch were answered 5xx")
+    assert "for example GET / HTTP/1.1 was answered 500" in said
+
+
+def test_a_waived_check_is_not_made(site):
+    said = site.run("deploy", app_environment={"BROKEN": "key"}, app_waived_checks=["secret_key"], app_watch_seconds=0)
+    assert site.history[-1]["result"] == "live", said
+    site.run("roll-back")
+    site.settled()
+
+
+def test_settings_change_without_a_deploy_and_stay(site, load):
+    load()
+    change(site.source, "not to be deployed yet")
+    site.run("set-config", app_environment={"MARK": 'a "b" $c'})
+    assert site.front()["mark"] == 'a "b" $c'
+    assert (site.history[-1]["what"], site.history[-1]["changes"]) == ("set-config", ["settings"])
+    assert "changed=0" in site.run("set-config", app_environment={"MARK": 'a "b" $c'}).splitlines()[-2]
+    change(site.source, "one")
+    assert "changed=0" in site.run("deploy").splitlines()[-2]
+    site.run("set-config", app_environment={"MARK": None})
+    assert site.front()["mark"] == ""
+    site.settled()
+
+
+def test_a_restart_is_another_process_of_the_same_release(site, load):
+    before, old = site.front()["pid"], site.history[-1]["version"]
+    load()
+    site.run("restart")
+    assert site.front()["pid"] != before
+    assert site.history[-1]["version"] == old
+    site.settled()
+    assert "changed=0" in site.run("deploy").splitlines()[-2]
+
+
+def test_a_roll_back_goes_to_what_served_before_and_to_a_named_version(site, load):
+    first, load_ = site.history[-1], load()
+    change(site.source, "two")
+    site.run("deploy")
+    second = site.history[-1]
+    site.run("roll-back")
+    assert site.live == first["id"]
+    site.run("roll-back", release=second["version"])
+    assert site.live == second["id"]
+    site.settled()
+    assert "There is no release v999" in site.run("roll-back", 2, release="v999")
+    assert load_.failures == []
+
+
+def test_a_warm_roll_back(site, load):
+    load()
+    change(site.source, "three")
+    site.run("deploy", app_keep_warm=True)
+    site.idle()
+    warm = site.history[-2]["id"]
+    assert f"shop-web@{warm}.service" in site.units()
+    assert "changed=0" in site.run("deploy", app_keep_warm=True).splitlines()[-2]
+    begun = site.shell(f"systemctl show --property=MainPID --value shop-web@{warm}.service")
+    site.run("roll-back", app_keep_warm=True)
+    assert site.live == warm
+    assert site.shell(f"systemctl show --property=MainPID --value shop-web@{warm}.service") == begun
+    site.idle()
+    site.run("deploy")
+    site.settled()
+
+
+def test_scale(site, load):
+    load()
+    site.run("scale", app_scale={"web": 3, "worker": 2})
+    live = site.live
+    main = site.shell(f"systemctl show --property=MainPID --value shop-web@{live}.service")
+    assert site.shell(f"pgrep --parent {main} | wc -l") == "3"
+    site.idle()
+    assert f"shop-worker.2@{live}.service" in site.units()
+    assert "changed=0" in site.run("deploy").splitlines()[-2]
+    assert "has no process wroker" in site.run("scale", 2, app_scale={"wroker": 2})
+    site.run("scale", app_scale={"web": None, "worker": None})
+    site.settled()
+
+
+def test_a_switch_at_overload_loses_nothing(site, load):
+    # More slow requests than there are threads: the backlog is not empty when it is switched.
+    main = site.shell(f"systemctl show --property=MainPID --value shop-web@{site.live}.service")
+    threads = 4 * int(site.shell(f"pgrep --parent {main} | wc -l"))
+    load(rate=threads / 2 + 60)
+    held = [hold(site.address) for _ in range(10)]
+    change(site.source, "four")
+    site.run("deploy")
+    for connection in held:
+        connection.request("GET", "/", headers={"Host": "shop.example"})
+        assert connection.getresponse().read().find(site.live.encode()) > 0
+        connection.close()
+    site.settled()
+
+
+def hold(address: str) -> http.client.HTTPSConnection:
+    """Return a connection over which the old release has answered, and which stays open."""
+    context = ssl._create_unverified_context()
+    connection = http.client.HTTPSConnection(address, timeout=60, context=context)
+    connection.request("GET", "/", headers={"Host": "shop.example"})
+    connection.getresponse().read()
+    return connection
+
+
+def test_pages_of_old_releases_find_their_hashed_files(site):
+    old = "/static/style.0a1b2c3d.css"
+    (site.source / "static/style.0a1b2c3d.css").rename(site.source / "static/style.9f8e7d6c.css")
+    site.run("deploy")
+    for path in (old, "/static/style.9f8e7d6c.css"):
+        assert ask(site.address, "GET", path)[0] == 200
+    site.settled()
+
+
+def test_a_second_operation_is_refused_and_told_who_is_at_work(site):
+    first = site.start("deploy", app_migrate_command="sleep 15")
+    while site.shell("cat /run/slipway/shop/state.json", check=False).find('"migrate"') < 0:
+        time.sleep(0.2)
+    refused = site.run("roll-back", 2)
+    assert "is at work on shop since" in refused and "step migrate" in refused
+    assert first.communicate() and first.returncode == 0
+    site.run("deploy")
+
+
+def test_a_migration_that_only_adds_goes_through(site, load):
+    load()
+    migration(site.source, "0002", "op.add_column('orders', sa.Column('note', sa.Text))")
+    site.run("deploy")
+    assert site.history[-1]["schema"] == ["0002"]
+    live = site.live
+    assert "0001 -> 0002" in site.shell(f"cat /srv/shop/log/migrate-{live}.log")
+    assert f"restore point shop-{live} at" in site.shell("journalctl --unit=shop-deploy.service --output=cat -n 200")
+
+
+def test_a_migration_that_takes_away_needs_a_yes_and_bars_the_way_back(site, load):
+    load()
+    before = site.live
+    migration(site.source, "0003", "op.drop_column('orders', 'note')")
+    failed(site, site.run("deploy", 2), before, "migrate", "drops the column orders.note")
+    site.run("deploy", app_migration_approved="0003")
+    live = site.live
+    refused = site.run("roll-back", 2)
+    assert "Step: schema." in refused and "drops the column orders.note" in refused
+    assert site.live == live
+    site.run("roll-back", app_schema_confirmed=True)
+    assert site.live == before
+    site.run("deploy")
+    site.settled()
+
+
+def test_a_full_disk_leaves_the_old_release_serving(site, load):
+    before = site.live
+    load()
+    requirements = site.source / "requirements.txt"
+    text = requirements.read_text()
+    # Other dependencies are unpacked beside those of the live release, and there is no room for them.
+    requirements.write_text(text + "humanize==4.12.3\n")
+    site.shell("mount -t tmpfs -o size=512k none /srv/shop/cache")
+    try:
+        failed(site, site.run("deploy", 2), before, "unpack", "No space left on device")
+    finally:
+        site.shell("umount /srv/shop/cache")
+        requirements.write_text(text)
+    site.shell("mount -t tmpfs -o size=4k none /srv/shop/incoming")
+    try:
+        change(site.source, os.urandom(8192).hex())
+        said = site.run("deploy", 2)
+    finally:
+        site.shell("umount /srv/shop/incoming")
+    assert "No space left on device" in said
+    assert site.live == before
+    site.settled()
+
+
+def test_a_database_that_is_down_is_refused_before_anything_is_made(site):
+    before = site.live
+    change(site.source, "five")
+    site.shell("systemctl stop 'postgresql@*'")
+    try:
+        said = site.run("deploy", 2)
+    finally:
+        site.shell("systemctl start --all 'postgresql@*'")
+    failed(site, said, before, "preflight: database", "nobody answers at /run/postgresql/.s.PGSQL.5432")
+
+
+@pytest.mark.parametrize("kill", ["machine", "control"])
+@pytest.mark.parametrize("moment", range(KILLS))
+def test_a_kill_at_any_moment_stops_no_traffic_and_the_next_run_converges(site, load, kill, moment):
+    step = STEPS[moment % len(STEPS)]
+    steady = load(rate=10)
+    change(site.source, f"{kill} {moment}")
+    process = site.start("deploy")
+    while process.poll() is None and f'"step": "{step}"' not in site.shell(
+        "cat /run/slipway/shop/state.json", check=False
+    ):
+        time.sleep(0.05)
+    time.sleep(0.1 * (moment // len(STEPS)))
+    if kill == "machine":
+        site.shell("systemctl kill --signal=KILL shop-deploy.service", check=False)
+    else:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    site.idle()
+    site.run("deploy")
+    assert site.history[-1]["result"] == "live"
+    assert steady.failures == []
+    site.settled()
+
+
+def test_the_app_may_write_to_its_own_directories_alone(site):
+    # As the app's user outside of its sandbox, which allows less.
+    asked = "find / -xdev -writable ! -type l ! -path '/proc/*' ! -path '/dev/*'"
+    writable = site.shell(f"runuser -u shop -- {asked} 2>/dev/null", check=False).splitlines()
+    allowed = ("/srv/shop/shared", "/tmp", "/var/tmp", "/run/lock", "/run/screen", "/run/postgresql/.s.PGSQL")
+    assert [path for path in writable if not path.startswith(allowed)] == []
+
+
+def test_a_reboot_comes_back_with_the_live_release(site):
+    before = site.live
+    subprocess.run(["docker", "restart", "--time", "60", site.machine], check=True, capture_output=True)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        try:
+            if site.front()["release"] == before:
+                break
+        except (OSError, AssertionError, http.client.HTTPException):
+            time.sleep(0.5)
+    assert site.front()["release"] == before
+    assert "changed=0" in site.run("deploy").splitlines()[-2]
+    site.settled()
