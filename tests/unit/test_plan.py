@@ -7,7 +7,7 @@ from ansible.module_utils.slipway_app import plan
 from ansible.module_utils.slipway_app.errors import AppError
 
 APP = {"wsgi.py": "app = 1\n", "requirements.txt": "flask\n"}
-UNSET = {"wsgi": None, "processes": None, "migrate_command": None, "static": None}
+UNSET = {"wsgi": None, "processes": None, "migrate_command": None, "static": None, "scheduled": {}}
 
 
 @pytest.fixture
@@ -230,3 +230,24 @@ def name_below(tree, place: str) -> str:
     """Return the name of an app in a directory of this name."""
     tree({f"{place}/.keep": ""}, ".")
     return f"{place}/app"
+
+
+def test_scheduled_processes(make):
+    entry = {"schedule": "30 3 * * *", "command": "flask cleanup"}
+    made = make(APP, scheduled={"cleanup": entry})
+    assert made["scheduled"] == {"cleanup": {"command": "exec flask cleanup", "calendars": ["*-*-* 03:30:00"]}}
+
+
+@pytest.mark.parametrize(
+    "scheduled",
+    [
+        {"Clean Up": {"schedule": "@daily", "command": "x"}},
+        {"cleanup": "@daily"},
+        {"cleanup": {"schedule": "@daily"}},
+        {"cleanup": {"schedule": "often", "command": "x"}},
+    ],
+)
+def test_scheduled_process_that_is_none_is_refused(make, scheduled):
+    with pytest.raises(AppError) as refused:
+        make(APP, scheduled=scheduled)
+    assert refused.value.variable == "app_scheduled"

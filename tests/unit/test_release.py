@@ -152,6 +152,16 @@ def test_units_of_an_app_whose_name_begins_alike_are_left_alone():
     assert not host.belongs(f"shop-gone@{IDS[0]}.service", "shop")
 
 
+def test_instances_that_begin_at_the_next_boot_are_found(monkeypatch):
+    monkeypatch.setattr(host, "systemctl", lambda *words, check=True: subprocess.CompletedProcess(words, 0, "", ""))
+    (host.UNITS / "shop-web@.socket").write_text(f"[Socket]\nListenStream={host.ROOT}/shop/releases/%i/web.sock\n")
+    wants = host.UNITS / "sockets.target.wants"
+    wants.mkdir()
+    for unit in (f"shop-web@{IDS[0]}.socket", "shop-web@else.socket", f"shop-gone@{IDS[0]}.service"):
+        (wants / unit).symlink_to("/nowhere")
+    assert host.instances("shop") == {f"shop-web@{IDS[0]}.socket": IDS[0]}
+
+
 # The history
 def test_link_is_replaced_and_read_back(operation):
     assert operation.live() is None

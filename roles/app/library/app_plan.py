@@ -18,6 +18,7 @@ options:
   wsgi: {description: "The WSGI target; unset for what the Procfile says.", type: str}
   processes: {description: "Further processes; unset for the Procfile's.", type: dict}
   migrate_command: {description: "The migration; unset for the Procfile's release line.", type: str}
+  scheduled: {description: "Processes that run by the clock: name, schedule and command.", type: dict, default: {}}
   static: {description: "Static directories; unset for Flask's own.", type: list, elements: dict}
 author: [Slipway]
 """
@@ -40,6 +41,7 @@ def main() -> None:
             "wsgi": {"type": "str"},
             "processes": {"type": "dict"},
             "migrate_command": {"type": "str"},
+            "scheduled": {"type": "dict", "default": {}},
             "static": {"type": "list", "elements": "dict"},
         },
         supports_check_mode=True,
@@ -47,7 +49,7 @@ def main() -> None:
     asked = module.params
     try:
         path, commit = source.locate(asked["source"], asked["version"], Path(asked["cache"]), Path(asked["base"]))
-        made = plan.make(path, {key: asked[key] for key in ("wsgi", "processes", "migrate_command", "static")})
+        made = plan.make(path, asked)
     except AppError as error:
         module.fail_json(msg=str(error), variable=error.variable)
     made["ref"], made["commit"] = asked["version"], commit

@@ -7,13 +7,14 @@ import re
 import shlex
 from pathlib import Path
 
-from ansible.module_utils.slipway_app import procfile, source
+from ansible.module_utils.slipway_app import cron, procfile, source
 from ansible.module_utils.slipway_app.errors import AppError
 
 _WSGI = re.compile(r"^([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?::([A-Za-z_]\w*(?:\.\w+)*)(\(.*\))?)?$")
 _PROCESS = re.compile(r"^[a-z][a-z0-9-]{0,30}$")
 _STATIC_URL = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/")
 _STATIC_FORM = "[{url: /static/, path: static}], the path from the top directory of the app"
+_SCHEDULED_FORM = '{cleanup: {schedule: "30 3 * * *", command: flask cleanup}}'
 _WSGI_FORM = 'module:callable, e.g. wsgi:app or "hello:create_app()"'
 
 
@@ -142,7 +143,7 @@ def check_static(path: Path, static: list[dict]) -> None:
 def make(path: Path, settings: dict) -> dict:
     """Return the plan of an app's release: processes, migration, WSGI target, Python, dependencies, static files.
 
-    ``settings`` has the inventory's wsgi, processes, migrate_command and static (None: as the app says).
+    ``settings`` has the inventory's wsgi, processes, migrate_command and static (None: as the app says), and scheduled.
     Raises AppError with the variable to change where the app cannot run as it is.
     """
     names = source.files(path)
@@ -173,6 +174,7 @@ def make(path: Path, settings: dict) -> dict:
         "wsgi": wsgi,
         "web": procfile.with_exec(web or f'gunicorn --threads "$GUNICORN_THREADS" {shlex.quote(wsgi)}'),
         "processes": {name: procfile.with_exec(line) for name, line in others.items()},
+        "scheduled": _scheduled(settings["scheduled"], others),
         "migrate": migrate,
         "python": python,
         "python_file": python_file,
@@ -180,6 +182,20 @@ def make(path: Path, settings: dict) -> dict:
         "static": static,
         "roots": roots,
     }
+
+
+def _scheduled(asked: dict, processes: dict) -> dict[str, dict]:
+    """Return the processes that run by the clock: their commands, and when as systemd's calendar events."""
+    found = {}
+    for name, entry in asked.items():
+        if not _PROCESS.match(name) or name in processes:
+            raise AppError(f"{name!r} cannot name a scheduled process.", "app_scheduled", "[a-z][a-z0-9-]*, no process")
+        if not isinstance(entry, dict) or set(entry) != {"schedule", "command"}:
+            raise AppError(f"{name} has no schedule and command.", "app_scheduled", _SCHEDULED_FORM)
+        procfile.tokens(str(entry["command"]))
+        command = procfile.with_exec(str(entry["command"]))
+        found[name] = {"command": command, "calendars": cron.calendars(str(entry["schedule"]))}
+    return found
 
 
 def _web(path: Path, declared: dict[str, str], asked: str | None) -> tuple[str, str, list[str], str]:

@@ -12,7 +12,7 @@ import shutil
 import time
 from pathlib import Path
 
-from . import checks, history, host, layout, migration, preflight, watch
+from . import checks, clock, history, host, layout, migration, preflight, watch
 from .host import Failure, active, systemctl
 from .release import Release, change_environment, content_id, decode_environment, name, scale, settings_digest, stems
 
@@ -468,6 +468,8 @@ class Operation:
             if not active(unit):
                 raise Failure(f"start {instance}", f"{unit} ended at once", self.release.log(unit, begun))
 
+        clock.schedule(self, self.release)
+
     def watch(self) -> None:
         """Look at the new release for a while; a Failure where it ends, hangs or answers worse than the old one."""
         seconds = self.request["watch"]
@@ -567,6 +569,7 @@ class Operation:
         for unit in old.processes():
             systemctl("enable", "--quiet", unit, check=False)
             systemctl("start", unit, check=False)
+        clock.schedule(self, old)
 
     def remember(self, result: str, why: str = "") -> None:
         """Append a line to the history; a release that went live gets the next version number."""
@@ -599,7 +602,10 @@ class Operation:
             return ["first release"]
         parts = {"source": "code", "dependencies": "dependencies", "python": "Python", "settings": "settings"}
         changed = [word for key, word in parts.items() if before.get(key) != manifest.get(key)]
-        if any(before.get(key) != manifest.get(key) for key in ("web", "wsgi", "processes", "migrate", "static")):
+        if any(
+            before.get(key) != manifest.get(key)
+            for key in ("web", "wsgi", "processes", "scheduled", "migrate", "static")
+        ):
             changed.append("processes")
         return changed
 

@@ -11,6 +11,8 @@ from pathlib import Path
 UNITS = Path("/etc/systemd/system")
 ROOT = Path("/srv")
 RUN = Path("/run/slipway")
+# Before the names of units that run by the clock; no process of an app can have such a name.
+CLOCK = "at"
 
 
 class Failure(Exception):
@@ -47,14 +49,19 @@ def belongs(unit: str, app: str, directory: Path | None = None) -> bool:
 
 
 def instances(app: str, *states: str) -> dict[str, str]:
-    """Return the units that run releases of an app, enabled ones included, and the release each belongs to."""
+    """Return the units that run releases of an app, enabled ones included, and the release each belongs to.
+
+    What runs by the clock is not among them: it ends by itself, also in a release that is live no more.
+    """
     listed = systemctl("list-units", "--all", "--plain", "--no-legend", *states, f"{app}-*@*", check=False).stdout
+    units = {line.split()[0] for line in listed.splitlines() if line.strip()}
     if not states:
-        listed += systemctl("list-unit-files", "--plain", "--no-legend", f"{app}-*@*", check=False).stdout
+        # What begins at the next boot: systemctl lists enabled templates, and no instances of them.
+        units |= {link.name for link in UNITS.glob(f"*.wants/{app}-*@*")}
     found = {}
-    for unit in {line.split()[0] for line in listed.splitlines() if line.strip()}:
+    for unit in units:
         match = re.fullmatch(re.escape(app) + r"-[a-z][a-z0-9.-]*@([0-9a-f]{12})\.(?:socket|service)", unit)
-        if match and belongs(unit, app):
+        if match and not unit.startswith(f"{app}-{CLOCK}.") and belongs(unit, app):
             found[unit] = match.group(1)
     return found
 

@@ -174,6 +174,7 @@ class Layout:
         home, made = self.release.directory, self.manifest
         (self.part / "bin").mkdir()
         lines = {"web": made["web"], **made["processes"]}
+        lines |= {f"{host.CLOCK}.{name}": entry["command"] for name, entry in made.get("scheduled", {}).items()}
         if made["migrate"]:
             lines["release"] = made["migrate"]
         if made.get("wsgi"):

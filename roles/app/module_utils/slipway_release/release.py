@@ -16,6 +16,7 @@ CONTENT = (
     "web",
     "wsgi",
     "processes",
+    "scheduled",
     "migrate",
     "static",
     "roots",
@@ -28,7 +29,7 @@ CONTENT = (
 
 def content_id(manifest: dict) -> str:
     """Return the id of a content: 12 hex digits of a sha256 over what makes a release another one."""
-    content = {key: manifest[key] for key in CONTENT}
+    content = {key: manifest.get(key) for key in CONTENT}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
