@@ -24,7 +24,7 @@ class VarsModule(BaseVarsPlugin):
     """See DOCUMENTATION."""
 
     REQUIRES_ENABLED = True
-    _seen: set[str] = set()
+    _seen: set[Path] = set()
 
     def get_vars(self, loader, path, entities, cache=True):
         """Return no variables; AnsibleError where a file of these hosts or groups cannot be decrypted."""
@@ -32,6 +32,10 @@ class VarsModule(BaseVarsPlugin):
         for entity in entities if isinstance(entities, list) else [entities]:
             for kind in ("group_vars", "host_vars"):
                 stem = Path(self._basedir) / kind / entity.name
+                # Once, as Ansible itself: a vault that this very run makes is no vault whose password is missing.
+                if stem in self._seen:
+                    continue
+                self._seen.add(stem)
                 files = (
                     sorted(stem.rglob("*"))
                     if stem.is_dir()
@@ -42,9 +46,8 @@ class VarsModule(BaseVarsPlugin):
         return {}
 
     def _check(self, loader, file: Path) -> None:
-        if str(file) in self._seen or not file.is_file():
+        if not file.is_file():
             return
-        self._seen.add(str(file))
         with open(file, "rb") as handle:
             if not is_encrypted(handle.read(64)):
                 return

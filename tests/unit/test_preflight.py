@@ -39,7 +39,7 @@ CASES = {
 }
 
 
-def refuse(inventory: Path, *arguments: str) -> str:
+def run(inventory: Path, *arguments: str) -> str:
     """Run site.yml on an inventory whose machine does not exist, and return what it prints."""
     done = subprocess.run(
         [BIN / "ansible-playbook", "site.yml", "-i", str(inventory), *arguments],
@@ -50,8 +50,14 @@ def refuse(inventory: Path, *arguments: str) -> str:
     )
     printed = done.stdout + done.stderr
     assert done.returncode != 0, printed
-    assert "UNREACHABLE" not in printed, "a machine was touched"
     return " ".join(printed.split())
+
+
+def refuse(inventory: Path, *arguments: str) -> str:
+    """Run site.yml on an inventory that it refuses, and return what it prints."""
+    printed = run(inventory, *arguments)
+    assert "UNREACHABLE" not in printed, "a machine was touched"
+    return printed
 
 
 @pytest.fixture
@@ -121,3 +127,13 @@ def test_a_secret_is_never_printed(inventory: Path) -> None:
     write(inventory, {"app_secrets": {"SECRET_KEY": "hunter2-canary", "OTHER": "canary-of-the-other"}})
     printed = refuse(inventory, "-vvv")
     assert "canary" not in printed.replace("SECRET_KEY", "")
+
+
+def test_the_run_that_makes_the_vault_goes_on_with_it(inventory: Path) -> None:
+    """The vault's own place is read as variables of the environment, from the next play of the same run on."""
+    (inventory.parent / "group_vars/web").mkdir()
+    vault = inventory.parent / "group_vars/web/vault.yml"
+    write(inventory, {"app_secrets_file": str(vault), "app_vault_password_file": str(inventory.parent / "password")})
+    printed = run(inventory)
+    assert vault.read_text().startswith("$ANSIBLE_VAULT")
+    assert "UNREACHABLE" in printed, "it did not get as far as the machine"
