@@ -29,6 +29,21 @@ class Site:
 
     machine: str
     scratch: Path
+    variables: dict
+
+    @classmethod
+    def of(cls, machine: str, scratch: Path) -> Site:
+        """Return the site of the scenario's first app."""
+        return cls(machine, scratch, json.loads((scratch / f"{machine}.json").read_text()))
+
+    def beside(self, app: str) -> Site:
+        """Return another app of the same code on the same machine."""
+        own = {
+            "app_name": app,
+            "app_domains": [f"{app}.example"],
+            "app_secrets_file": f"{self.scratch}/{self.machine}.{app}.vault.yml",
+        }
+        return Site(self.machine, self.scratch, self.variables | own)
 
     @property
     def address(self) -> str:
@@ -42,9 +57,8 @@ class Site:
 
     def command(self, playbook: str, **extra: object) -> list[str]:
         """Return the words of a playbook's command."""
-        variables = json.loads((self.scratch / f"{self.machine}.json").read_text()) | extra
-        inventory = self.scratch / f"{self.machine}.ini"
-        return ["ansible-playbook", f"playbooks/{playbook}.yml", "-i", str(inventory), "-e", json.dumps(variables)]
+        inventory, variables = self.scratch / f"{self.machine}.ini", json.dumps(self.variables | extra)
+        return ["ansible-playbook", f"playbooks/{playbook}.yml", "-i", str(inventory), "-e", variables]
 
     def start(self, playbook: str, **extra: object) -> subprocess.Popen:
         """Begin a playbook in a process group of its own."""
@@ -112,7 +126,7 @@ class Site:
 @pytest.fixture(scope="session")
 def site(request: pytest.FixtureRequest) -> Site:
     """The site of the machine under test."""
-    return Site(request.config.getoption("--machine"), request.config.getoption("--scratch"))
+    return Site.of(request.config.getoption("--machine"), request.config.getoption("--scratch"))
 
 
 @pytest.fixture

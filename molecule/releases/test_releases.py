@@ -313,6 +313,29 @@ def test_the_app_may_write_to_its_own_directories_alone(site):
     assert [path for path in writable if not path.startswith(allowed)] == []
 
 
+def test_another_app_on_the_machine_comes_fails_and_goes_without_touching_this_one(site, load):
+    other = site.beside("shop-web")  # a name that begins alike
+    before, history, files = site.live, site.history, site.shell("ls /etc/systemd/system | grep ^shop-[^w]")
+    load(rate=10)
+    other.run("../site")
+    other.run("deploy", 2, app_environment={"BROKEN": "health"}, app_health_timeout_seconds=5)
+    other.run("restart")
+    other.run("roll-back", 2)
+    assert "This would take shop-web off" in other.run("remove", 2)
+    other.run("remove", confirm="shop-web")
+    assert other.shell("ls -d /srv/shop-web /run/slipway/shop-web /etc/nginx/*/shop-web*", check=False) == ""
+    assert other.shell("ls -d /etc/systemd/system/shop-web-* /var/log/nginx/shop-web*", check=False) == ""
+    assert (
+        other.shell("getent passwd shop-web; systemctl list-units --all --plain --no-legend 'shop-web-*'", False) == ""
+    )
+    asked = "SELECT datname FROM pg_database UNION ALL SELECT rolname FROM pg_roles"
+    assert "shop-web" not in other.shell(f"runuser -u postgres -- psql -Atc '{asked}'")
+    assert "orders" in other.shell("pg_restore --list /var/backups/slipway/shop-web-*.dump")
+    assert (site.live, site.history) == (before, history)
+    assert site.shell("ls /etc/systemd/system | grep ^shop-[^w]") == files
+    site.settled()
+
+
 def test_a_reboot_comes_back_with_the_live_release(site):
     before = site.live
     subprocess.run(["docker", "restart", "--time", "60", site.machine], check=True, capture_output=True)

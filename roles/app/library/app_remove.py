@@ -1,0 +1,84 @@
+#!/usr/bin/python
+"""Stop an app on a machine, and take away all that its releases left there."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: app_remove
+short_description: Stop an app on a machine, or take away all that its releases left there
+description:
+  - C(stopped) stops and disables every unit of the app's releases; C(absent) also removes the units, /srv/APP and
+    /run/slipway/APP. Units of another app whose name begins alike are left alone.
+  - Refuses while an operation on the app runs.
+options:
+  app: {description: "The app's name.", type: str, required: true}
+  state: {description: "What to do.", type: str, choices: [stopped, absent], required: true}
+author: [Slipway]
+"""
+
+import shutil
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.slipway_release import host
+
+_KINDS = ("service", "socket", "timer")
+
+
+def own_units(app: str) -> dict[str, Path]:
+    """Return the app's unit files by name: those that speak of its directory, and the timers of such services."""
+    found = {}
+    for kind in _KINDS:
+        for file in host.UNITS.glob(f"{app}-*.{kind}"):
+            speaks = file.with_suffix(".service") if kind == "timer" else file
+            if speaks.exists() and f"{host.ROOT}/{app}/" in speaks.read_text():
+                found[file.name] = file
+    return found
+
+
+def stop(app: str, files: dict[str, Path]) -> list[str]:
+    """Stop and disable everything that runs of the app, sockets and timers before services; return what was up."""
+    found = set(host.instances(app)) | {name for name in files if "@" not in name}
+    clocks = host.systemctl("list-units", "--plain", "--no-legend", f"{app}-{host.CLOCK}.*@*", check=False).stdout
+    found |= {line.split()[0] for line in clocks.splitlines() if line.strip() and host.belongs(line.split()[0], app)}
+    stopped = []
+    for unit in sorted(found, key=lambda name: name.endswith(".service")):
+        enabled = host.systemctl("is-enabled", "--quiet", unit, check=False).returncode == 0
+        if enabled or host.active(unit):
+            stopped.append(unit)
+        host.systemctl("disable", "--now", unit, check=False)
+        host.systemctl("reset-failed", unit, check=False)
+    return stopped
+
+
+def main() -> None:
+    """See DOCUMENTATION."""
+    module = AnsibleModule(
+        argument_spec={
+            "app": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["stopped", "absent"], "required": True},
+        },
+        supports_check_mode=True,
+    )
+    app, files = module.params["app"], own_units(module.params["app"])
+    if host.systemctl("is-active", "--quiet", f"{app}-deploy.service", check=False).returncode == 0:
+        module.fail_json(
+            msg=f"An operation on {app} runs ({app}-deploy.service). Wait until it has ended, then run again."
+        )
+    directories = [path for path in (host.ROOT / app, host.RUN / app) if path.exists()]
+    if module.check_mode:
+        module.exit_json(changed=bool(directories or files))
+    changed = bool(stop(app, files))
+    if module.params["state"] == "absent":
+        changed = changed or bool(directories or files)
+        for file in files.values():
+            file.unlink()
+        host.systemctl("daemon-reload")
+        # Last of all: until it is gone, running again finds what there is left to do.
+        for directory in reversed(directories):
+            shutil.rmtree(directory)
+    module.exit_json(changed=changed)
+
+
+if __name__ == "__main__":
+    main()
