@@ -350,7 +350,7 @@ def test_programs_of_a_release_run_its_own_python_and_code(layout):
     home = layout.release.directory
     assert f"export PATH={home}/bin:{home}/venv/bin:" in web
     assert f'PYTHONPATH="{home}/src:{home}/src/src' in web
-    assert web.endswith(f"cd {home}/src || exit 1\nexec gunicorn wsgi:app\n")
+    assert f"cd {home}/src || exit 1\nif read" in web and web.endswith("fi\nexec gunicorn wsgi:app\n")
 
 
 @root_only

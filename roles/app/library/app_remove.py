@@ -39,8 +39,11 @@ def own_units(app: str) -> dict[str, Path]:
 def stop(app: str, files: dict[str, Path]) -> list[str]:
     """Stop and disable everything that runs of the app, sockets and timers before services; return what was up."""
     found = set(host.instances(app)) | {name for name in files if "@" not in name}
-    clocks = host.systemctl("list-units", "--plain", "--no-legend", f"{app}-{host.CLOCK}.*@*", check=False).stdout
-    found |= {line.split()[0] for line in clocks.splitlines() if line.strip() and host.belongs(line.split()[0], app)}
+    # What runs by the clock, and one-off commands, whose names no other app's can begin like.
+    others = host.systemctl(
+        "list-units", "--plain", "--no-legend", f"{app}-{host.CLOCK}.*@*", f"{app}.run-*", check=False
+    )
+    found |= {line.split()[0] for line in others.stdout.splitlines() if line.strip()}
     stopped = []
     for unit in sorted(found, key=lambda name: name.endswith(".service")):
         enabled = host.systemctl("is-enabled", "--quiet", unit, check=False).returncode == 0
@@ -65,7 +68,8 @@ def main() -> None:
         module.fail_json(
             msg=f"An operation on {app} runs ({app}-deploy.service). Wait until it has ended, then run again."
         )
-    directories = [path for path in (host.ROOT / app, host.RUN / app) if path.exists()]
+    kept = (host.ROOT / app, host.RUN / app, host.UNITS / f"{app}.run-@.service.d")
+    directories = [path for path in kept if path.exists()]
     if module.check_mode:
         module.exit_json(changed=bool(directories or files))
     changed = bool(stop(app, files))

@@ -37,6 +37,7 @@ class Operation:
         self.release: Release = Release(self.app, request.get("id") or (self.old.name if self.old else "0" * 12))
         self.made: dict = {}
         self.migrated: dict = {}
+        self.scaled_before: dict | None = None
         self.begun = time.time()
         self.state = {
             "operation": request["operation"],
@@ -209,8 +210,8 @@ class Operation:
             raise Failure("choose", "no release is live, so that there is none to scale")
         if self.request["merge"]:
             files = (file.name for file in (self.root / "scale").glob("*"))
-            known = {process: scale(self.app, process) for process in files}
-            self.request["scale"] = {**known, **self.request["scale"]}
+            merged = {process: scale(self.app, process) for process in files} | self.request["scale"]
+            self.request["scale"] = {key: merged[key] for key in merged if key not in self.request["unset"]}
         scaled = self.set_scale()
         return self._copy("scale", {}) if "web" in scaled else self.adjust_processes(scaled)
 
@@ -270,9 +271,10 @@ class Operation:
         wanted, changed = self.request.get("scale", {}), []
         directory = self.root / "scale"
         directory.mkdir(mode=0o755, exist_ok=True)
-        known = {file.name for file in directory.iterdir() if file.suffix != ".part"}
-        for process in sorted(known | set(wanted)):
-            if wanted.get(process) != scale(self.app, process):
+        known = {file.name: scale(self.app, file.name) for file in directory.iterdir() if file.suffix != ".part"}
+        self.scaled_before = known
+        for process in sorted(known.keys() | wanted.keys()):
+            if wanted.get(process) != known.get(process):
                 if process in wanted:
                     host.write(directory / process, f"{wanted[process]}\n", 0o644)
                 else:
@@ -544,6 +546,9 @@ class Operation:
         self.tell(status="failing", step=failure.step, log=log)
         print(f"{self.release.name}: failed: {failure}", *log, sep="\n", flush=True)
         try:
+            if self.scaled_before is not None:
+                self.request["scale"] = self.scaled_before
+                self.set_scale()
             if switched and self.old and self.replaces:
                 self.to_old(self.old)
             if not self.old or self.replaces:

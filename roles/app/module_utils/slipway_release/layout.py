@@ -186,8 +186,7 @@ class Layout:
                 "#!/bin/sh\n"
                 f"export PATH={home}/bin:{home}/venv/bin:/usr/local/bin:/usr/bin:/bin VIRTUAL_ENV={home}/venv\n"
                 f'export PYTHONPATH="{roots}${{PYTHONPATH:+:$PYTHONPATH}}"\n'
-                f"{self._before(name)}"
-                f"cd {home}/src || exit 1\n{line}\n"
+                f"cd {home}/src || exit 1\n{self._before(name)}{line}\n"
             )
             host.write(self.part / "bin" / name, text, 0o750, self.group)
         host.write(self.part / "bin" / "gunicorn", SHIM.format(python=home / "venv/bin/python3"), 0o750, self.group)
