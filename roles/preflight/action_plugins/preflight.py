@@ -16,6 +16,7 @@ import yaml
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
+from ansible.utils.vars import load_extra_vars
 
 PLACEHOLDER = "CHANGE_ME"
 # Which groups' machines a role is applied to.
@@ -129,9 +130,11 @@ class Inventory:
 class Judge:
     """Collects what is wrong with an inventory, each with its variable, place and expected form."""
 
-    def __init__(self, inventory: Inventory) -> None:
+    def __init__(self, inventory: Inventory, unset: Iterable[str] = ()) -> None:
         self.inventory = inventory
         self.problems: list[str] = []
+        # Settings that set-config.yml is told to take away, by null.
+        self.unset = unset
 
     def wrong(self, name: str, what: str, expected: str = "", key: str = "") -> None:
         """Note a variable's problem once, however many machines have it."""
@@ -232,7 +235,7 @@ class Judge:
         for name, value in settings.items():
             if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(name)):
                 self.wrong(variable, f"{name!r} is no name of a setting.", "letters, digits and _")
-            elif value is None or isinstance(value, (list, dict)):
+            elif (value is None and name not in self.unset) or isinstance(value, (list, dict)):
                 self.wrong(
                     variable, f"the value of {name} is no text.", "a string, a number or a boolean", key=str(name)
                 )
@@ -296,7 +299,10 @@ class ActionModule(ActionBase):
         groups = task_vars["groups"]
         machines = sorted({host for names in ROLES.values() for group in names for host in groups.get(group) or []})
         inventory = Inventory(task_vars["ansible_inventory_sources"], groups, machines, task_vars["playbook_dir"])
-        judge = Judge(inventory)
+        told = load_extra_vars(self._loader).get("app_environment")
+        judge = Judge(
+            inventory, [name for name, value in told.items() if value is None] if isinstance(told, dict) else []
+        )
         if "explain" in self._task.args:
             failed = self._task.args["explain"]
             variable = str(failed.get("variable") or "").split(" ")[0]
