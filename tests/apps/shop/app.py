@@ -16,7 +16,7 @@ app = Flask(__name__)
 app.config.update(
     SECRET_KEY=os.environ["SECRET_KEY"],
     SQLALCHEMY_DATABASE_URI=os.environ["SQLALCHEMY_DATABASE_URI"],
-    SQLALCHEMY_ENGINE_OPTIONS={"connect_args": {"options": "-c statement_timeout=20s"}},
+    SQLALCHEMY_ENGINE_OPTIONS={"pool_pre_ping": True, "connect_args": {"options": "-c statement_timeout=20s"}},
     SESSION_COOKIE_SECURE=True,
     SESSION_COOKIE_SAMESITE="Lax",
     MAX_CONTENT_LENGTH=65536,
