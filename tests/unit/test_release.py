@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 import pytest
-from ansible.module_utils.slipway_release import check_app, history, host, preflight, program
+from ansible.module_utils.slipway_release import check_app, fleet, history, host, preflight, program, retirement
 from ansible.module_utils.slipway_release.engine import Operation
 from ansible.module_utils.slipway_release.host import Failure
 from ansible.module_utils.slipway_release.layout import Layout
@@ -260,7 +260,7 @@ def test_prune_keeps_the_newest_live_releases_and_what_they_share(operation):
     manifest = json.dumps({"dependencies": "d2"})
     (operation.root / "releases" / IDS[2] / "manifest.json").write_text(manifest)
     (operation.root / "releases" / IDS[3]).mkdir()
-    operation.prune()
+    retirement.prune(operation)
     assert sorted(path.name for path in (operation.root / "releases").iterdir()) == IDS[1:3]
     assert [path.name for path in (operation.root / "cache").iterdir()] == ["d2"]
 
@@ -274,7 +274,7 @@ def test_scale_is_kept_and_says_what_changed(operation):
         ({}, ["web", "worker"]),
     ):
         operation.request["scale"] = wanted
-        assert operation.set_scale() == changed
+        assert fleet.set_scale(operation) == changed
     assert list((operation.root / "scale").iterdir()) == []
 
 

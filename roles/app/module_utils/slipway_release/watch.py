@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import http.client
 import re
 import subprocess
+import time
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .host import Failure, active, systemctl
+
+if TYPE_CHECKING:
+    from .engine import Operation
 
 # A request that the app answered, or that the web server could not bring to it: "... 200 12 ... upstream=0.01/200"
 _LINE = re.compile(
@@ -92,3 +100,44 @@ def dying_workers(service: str, since: float) -> list[str]:
     asked = ["journalctl", "--unit", service, f"--since=@{int(since)}", "--output=cat", "--no-pager"]
     said = subprocess.run(asked, capture_output=True, text=True).stdout.splitlines()
     return [line for line in said if _DYING.search(line)]
+
+
+def over(operation: Operation) -> None:
+    """Look at the new release for a while; a Failure where it ends, hangs or answers worse than the old one."""
+    seconds = operation.request["watch"]
+    if not seconds:
+        return
+    operation.step("watch")
+    units = [operation.release.service, *operation.release.processes()]
+    begun_with, before, failed, switched = restarts(units), operation.log.before(), 0, time.time()
+    dying = len(dying_workers(operation.old.service, switched - seconds)) if operation.old else 0
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        time.sleep(min(1.0, seconds))
+        if not active(*units) or restarts(units) != begun_with:
+            unit = next((unit for unit in units if not active(unit)), operation.release.service)
+            raise Failure("watch", f"{unit} ended by itself", operation.release.log(unit, operation.begun))
+        found = worse(
+            before, operation.log.more(), operation.request["watch_percent"], operation.request["watch_errors"]
+        )
+        if found:
+            reason = f"{found}; for example {operation.log.example}"
+            raise Failure("watch", reason, operation.release.log(operation.release.service, operation.begun))
+        deaths = dying_workers(operation.release.service, switched)
+        if len(deaths) >= max(3, 2 * dying):
+            raise Failure(
+                "watch", f"{len(deaths)} workers died since the switch", [*map(operation.release.redact, deaths[-25:])]
+            )
+        try:
+            status, _body = operation.release.get(operation.request["health_path"], operation.request["host"], 5)
+            failed = 0 if status < 400 else failed + 1
+        except (OSError, http.client.HTTPException):
+            failed += 1
+        if failed >= 3:
+            reason = f"GET {operation.request['health_path']} failed three times in a row after the switch"
+            raise Failure("watch", reason, operation.release.log(operation.release.service, operation.begun))
+
+
+def restarts(units: list[str]) -> str:
+    """Return how often systemd restarted some units."""
+    return systemctl("show", "--property=NRestarts", "--value", *units).stdout

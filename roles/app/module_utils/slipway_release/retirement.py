@@ -1,0 +1,111 @@
+"""What goes: a release that is replaced, one that failed, what an interrupted run left, and what is too old."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from typing import TYPE_CHECKING
+
+from . import history, host
+from .host import systemctl
+from .release import Release
+
+if TYPE_CHECKING:
+    from .engine import Operation
+
+
+def tidy(operation: Operation) -> None:
+    """Stop what an interrupted run left behind: units and directories that belong to no live release."""
+    operation.step("tidy")
+    if clear_parts(operation):
+        operation.tell(changed=True)
+    keep = {operation.old.name, warm(operation)} if operation.old else set()
+    found = host.instances(operation.app)
+    sockets = {file.parent.name for file in operation.root.glob("releases/*/web.sock")}
+    for stale in sorted(({*found.values()} | sockets) - keep):
+        units = [unit for unit in found if found[unit] == stale]
+        if stale in sockets or any(map(up, units)):
+            operation.tell(changed=True)
+        stop(operation, Release(operation.app, stale))
+
+
+def up(unit: str) -> bool:
+    """Say whether a unit runs, or would after a reboot."""
+    if systemctl("is-enabled", "--quiet", unit, check=False).returncode == 0:
+        return True
+    return systemctl("is-active", unit, check=False).stdout.strip() not in ("inactive", "failed")
+
+
+def clear_parts(operation: Operation) -> bool:
+    """Remove what was half written; say whether there was any."""
+    parts = list(operation.root.glob("*/*.part"))
+    for part in parts:
+        shutil.rmtree(part, ignore_errors=True) if part.is_dir() else part.unlink(missing_ok=True)
+    return bool(parts)
+
+
+def clear_incoming(operation: Operation) -> None:
+    """Remove what was shipped and is unpacked, or was never asked for: an interrupted run ships in vain."""
+    for file in (operation.root / "incoming").glob("*"):
+        file.unlink()
+        operation.tell(changed=True)
+
+
+def retire(operation: Operation) -> None:
+    """Let the old release answer what it already has, then stop it: first its socket, then its service."""
+    operation.step("retire")
+    if operation.old and operation.replaces:
+        drain(operation.old)
+    # The one that is gone stays up where the inventory wants it warm, and the one that was warm before goes.
+    kept_warm = history.predecessor(operation.lines, operation.release.name) if operation.request.get("warm") else ""
+    for stale in sorted({*host.instances(operation.app).values()} - {operation.release.name, kept_warm}):
+        stop(operation, Release(operation.app, stale))
+    if kept_warm:
+        systemctl("disable", "--quiet", *Release(operation.app, kept_warm).units(), check=False)
+
+
+def drain(release: Release) -> None:
+    """Wait until no connection waits in a release's accept queue."""
+    time.sleep(0.2)  # an nginx worker that resolved the old link a moment ago still connects
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and host.waiting(release.socket):
+        time.sleep(0.1)
+
+
+def stop(operation: Operation, release: Release) -> None:
+    """Stop a release; requests that it is answering are finished by gunicorn's graceful time-out."""
+    found = host.instances(operation.app)
+    units = [release.socket_unit, *(unit for unit in found if found[unit] == release.name)]
+    for unit in sorted(set(units), key=lambda unit: unit.endswith(".service")):
+        systemctl("disable", "--quiet", unit, check=False)
+        systemctl("stop", unit, check=False)
+        systemctl("reset-failed", unit, check=False)
+    release.socket.unlink(missing_ok=True)
+
+
+def warm(operation: Operation) -> str:
+    """Return the release that is kept up beside the live one, or ""."""
+    return (
+        history.predecessor(operation.lines, operation.old.name)
+        if operation.request.get("warm") and operation.old
+        else ""
+    )
+
+
+def keeping(operation: Operation, number: int) -> list[str]:
+    """Return the names of the releases that stay."""
+    return history.kept(operation.lines, (operation.live() or operation.release).name, number)
+
+
+def prune(operation: Operation) -> None:
+    """Remove all but the newest releases that went live, and dependencies that none of them shares."""
+    operation.step("prune")
+    keep = keeping(operation, operation.request["keep"])
+    for directory in (operation.root / "releases").iterdir():
+        if directory.name not in keep:
+            shutil.rmtree(directory, ignore_errors=True)
+    clear_incoming(operation)
+    shared = {Release(operation.app, name).manifest.get("dependencies", "") for name in keep}
+    for directory in (operation.root / "cache").iterdir():
+        if directory.name not in shared:
+            shutil.rmtree(directory, ignore_errors=True)
