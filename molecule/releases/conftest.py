@@ -60,11 +60,11 @@ class Site:
         inventory, variables = self.scratch / f"{self.machine}.ini", json.dumps(self.variables | extra)
         return ["ansible-playbook", f"playbooks/{playbook}.yml", "-i", str(inventory), "-e", variables]
 
-    def start(self, playbook: str, **extra: object) -> subprocess.Popen:
-        """Begin a playbook in a process group of its own."""
+    def start(self, playbook: str, under: tuple[str, ...] = (), **extra: object) -> subprocess.Popen:
+        """Begin a playbook in a process group of its own, under another command if that is given."""
         environment = os.environ | {"ANSIBLE_FORCE_COLOR": "false", "ANSIBLE_NOCOLOR": "true"}
         return subprocess.Popen(
-            self.command(playbook, **extra),
+            [*under, *self.command(playbook, **extra)],
             cwd=PROJECT,
             env=environment,
             text=True,
@@ -73,9 +73,9 @@ class Site:
             start_new_session=True,
         )
 
-    def run(self, playbook: str, code: int = 0, **extra: object) -> str:
+    def run(self, playbook: str, code: int = 0, under: tuple[str, ...] = (), **extra: object) -> str:
         """Run a playbook to its end and return what it printed; its exit status must be ``code``."""
-        process = self.start(playbook, **extra)
+        process = self.start(playbook, under, **extra)
         said, _nothing = process.communicate()
         assert process.returncode == code, said[-6000:]
         return said
@@ -85,6 +85,12 @@ class Site:
         done = subprocess.run(["docker", "exec", self.machine, "sh", "-c", command], capture_output=True, text=True)
         assert not check or done.returncode == 0, done.stderr
         return done.stdout.strip()
+
+    def comes_to(self, step: str, seconds: float = 0, kill: bool = False) -> None:
+        """Wait until the operation on the machine comes to a step, and some seconds more; kill it there if so asked."""
+        comes = f"""grep -q '"step": "{step}"' /run/slipway/shop/state.json && reached=1 && break; sleep 0.005"""
+        then = "systemctl kill --signal=KILL shop-deploy.service" if kill else "true"
+        self.shell(f"for _ in $(seq 6000); do {comes}; done 2>/dev/null; sleep {seconds}; {then}; test $reached")
 
     @property
     def live(self) -> str:

@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -173,6 +174,27 @@ def test_scale(site, load):
     site.settled()
 
 
+def test_a_process_runs_by_the_clock_in_the_live_release_and_never_twice_at_once(site):
+    command = "sh -c 'echo $SLIPWAY_RELEASE >>/srv/shop/shared/ticks; sleep 3'"
+    ticking = {"app_scheduled": {"tick": {"schedule": "* * * * *", "command": command}}}
+    start, ticks = "systemctl start --no-block shop-at.tick.service", "cat /srv/shop/shared/ticks"
+    site.run("deploy", **ticking)
+    first, deadline = site.live, time.monotonic() + 90
+    while not site.shell(ticks, check=False) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    site.shell(f"{start}; {start}")  # while it runs
+    assert site.shell(ticks).split() == [first]
+    site.shell("systemctl stop shop-at.tick.timer; while systemctl is-active shop-at.tick.service; do sleep 0.2; done")
+    change(site.source, "by the clock")
+    site.run("deploy", **ticking)
+    site.shell("systemctl stop shop-at.tick.timer")
+    site.shell(f"rm /srv/shop/shared/ticks; {start.replace('--no-block', '')}")
+    assert site.shell(ticks).split() == [site.live] != [first]
+    site.run("deploy")
+    assert site.shell("ls /etc/systemd/system | grep shop-at", check=False) == ""
+    site.settled()
+
+
 def test_a_switch_at_overload_loses_nothing(site, load):
     # More slow requests than there are threads: the backlog is not empty when it is switched.
     main = site.shell(f"systemctl show --property=MainPID --value shop-web@{site.live}.service")
@@ -200,8 +222,7 @@ def test_pages_of_old_releases_find_their_hashed_files(site):
 
 def test_a_second_operation_is_refused_and_told_who_is_at_work(site):
     first = site.start("deploy", app_migrate_command="sleep 15")
-    while site.shell("cat /run/slipway/shop/state.json", check=False).find('"migrate"') < 0:
-        time.sleep(0.2)
+    site.comes_to("migrate")
     refused = site.run("roll-back", 2)
     assert "is at work on shop since" in refused and "step migrate" in refused
     assert first.communicate() and first.returncode == 0
@@ -258,6 +279,35 @@ def test_a_full_disk_leaves_the_old_release_serving(site, load):
     site.settled()
 
 
+def test_a_full_disk_of_the_database_fails_the_migration(site, load):
+    before = site.live
+    load()
+    small = "/var/lib/postgresql/small"
+    site.shell(f"mkdir {small} && mount -t tmpfs -o size=1m none {small} && chown postgres: {small}")
+    psql = "runuser -u postgres -- psql --quiet --command"
+    site.shell(f"""{psql} "CREATE TABLESPACE small LOCATION '{small}'" """)
+    site.shell(f"{psql} 'GRANT CREATE ON TABLESPACE small TO shop'")
+    large = "CREATE TABLE large TABLESPACE small AS SELECT generate_series(1, 1000000) AS number"
+    migration(site.source, "0004", f"op.execute('{large}')")
+    try:
+        failed(site, site.run("deploy", 2), before, "migrate", "No space left on device")
+    finally:
+        (site.source / "migrations/versions/0004.py").unlink()
+        site.shell(f"{psql} 'DROP TABLESPACE small' && umount {small} && rmdir {small}")
+
+
+@pytest.mark.skipif(subprocess.run(["unshare", "--mount", "true"]).returncode != 0, reason="may not mount")
+def test_a_full_disk_of_the_control_node_touches_no_machine(site, tmp_path):
+    before = site.history
+    change(site.source, os.urandom(65536).hex())
+    full = ["unshare", "--mount", "sh", "-c", f'mount -t tmpfs -o size=16k none {tmp_path} && exec "$@"', "sh"]
+    said = site.run("deploy", 2, under=full, app_cache_directory=str(tmp_path))
+    assert "No space left on device" in said
+    assert site.history == before
+    change(site.source, "five")
+    site.settled()
+
+
 def test_a_database_that_is_down_is_refused_before_anything_is_made(site):
     before = site.live
     change(site.source, "five")
@@ -272,22 +322,15 @@ def test_a_database_that_is_down_is_refused_before_anything_is_made(site):
 @pytest.mark.parametrize("kill", ["machine", "control"])
 @pytest.mark.parametrize("moment", range(KILLS))
 def test_a_kill_at_any_moment_stops_no_traffic_and_the_next_run_converges(site, load, kill, moment):
-    step = STEPS[moment % len(STEPS)]
     steady = load(rate=10)
-    change(site.source, f"{kill} {moment}")
-    process = site.start("deploy")
-    while process.poll() is None and f'"step": "{step}"' not in site.shell(
-        "cat /run/slipway/shop/state.json", check=False
-    ):
-        time.sleep(0.05)
-    time.sleep(0.1 * (moment // len(STEPS)))
-    if kill == "machine":
-        site.shell("systemctl kill --signal=KILL shop-deploy.service", check=False)
-    else:
+    change(site.source, str(uuid.uuid4()))
+    process = site.start("deploy", app_watch_seconds=2)
+    site.comes_to(STEPS[moment % len(STEPS)], 0.1 * (moment // len(STEPS)), kill == "machine")
+    if kill == "control":
         os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     site.idle()
-    site.run("deploy")
+    site.run("deploy", app_watch_seconds=2)
     assert site.history[-1]["result"] == "live"
     assert steady.failures == []
     site.settled()

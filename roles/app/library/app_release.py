@@ -92,7 +92,7 @@ class Follower:
         known = {file.name for file in self.root.glob("scale/*")}
         last = history.went_live(lines)[-1:]
         warm = {history.predecessor(lines, release.name)} if self.module.params["warm"] else set()
-        up = set(host.instances(self.app, "--state=active,activating,failed").values())
+        up = {*host.instances(self.app, "--state=active,activating,failed").values(), *host.sockets(self.app)}
         return (
             all(wanted.get(process) == scale(self.app, process) for process in known | set(wanted))
             and host.active(*release.units())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import host
+from . import host, units
 from .host import systemctl
 from .release import Release
 
@@ -23,8 +23,8 @@ def schedule(operation: Operation, release: Release) -> None:
             (host.UNITS / f"{stem}{process}{kind}").unlink(missing_ok=True)
     for process, entry in wanted.items():
         operation.step(f"schedule {process}")
-        operation.unit_for(f"{host.CLOCK}.{process}", f"{host.CLOCK}.{process}", "oneshot")
-        for kind, text in units(operation, process, entry["calendars"]).items():
+        units.write(operation, f"{host.CLOCK}.{process}", f"{host.CLOCK}.{process}", "oneshot")
+        for kind, text in texts(operation, process, entry["calendars"]).items():
             host.write(host.UNITS / f"{stem}{process}{kind}", text, 0o644)
     if there or wanted:
         systemctl("daemon-reload")
@@ -33,7 +33,7 @@ def schedule(operation: Operation, release: Release) -> None:
         systemctl("restart", f"{stem}{process}.timer")
 
 
-def units(operation: Operation, process: str, calendars: list[str]) -> dict[str, str]:
+def texts(operation: Operation, process: str, calendars: list[str]) -> dict[str, str]:
     """Return the texts of a scheduled process's timer, and of the service that it starts.
 
     The service waits for the run in the release that was live when it began, and systemd starts no unit that is up:

@@ -1,29 +1,16 @@
-"""The processes of a release: their units, how many of each, and their start after the switch."""
+"""The processes of a release: how many of each, and their start after the switch."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
 
-from . import clock, host
+from . import clock, host, units
 from .host import Failure, active, systemctl
 from .release import scale, stems
 
 if TYPE_CHECKING:
     from .engine import Operation
-
-
-def unit_for(operation: Operation, process: str, instance: str, kind: str, *more: str) -> str:
-    """Write the template unit of a process, as the role gunicorn describes the app's units; return its name."""
-    text = (operation.root / "units" / "process@.service").read_text()
-    text = text.replace("@PROCESS@", process).replace("@TYPE@", kind)
-    text = text.replace("@RESTART@", "no" if kind == "oneshot" else "always")
-    text = text.replace("[Service]\n", "\n".join(["[Service]", *more, ""]))
-    file = host.UNITS / f"{operation.app}-{instance}@.service"
-    if not file.exists() or file.read_text() != text:
-        host.write(file, text, 0o644)
-        systemctl("daemon-reload")
-    return f"{operation.app}-{instance}@{operation.release.name}.service"
 
 
 def set_scale(operation: Operation) -> list[str]:
@@ -58,15 +45,15 @@ def start(operation: Operation) -> None:
         for process in operation.release.manifest["processes"]
         for instance in stems(process, scale(operation.app, process))
     }
-    units = {f"{operation.app}-{instance}@{operation.release.name}.service" for instance in wanted}
+    there = {f"{operation.app}-{instance}@{operation.release.name}.service" for instance in wanted}
     for unit in host.instances(operation.app):
-        if unit.startswith(f"{operation.app}-web@") or unit in units:
+        if unit.startswith(f"{operation.app}-web@") or unit in there:
             continue
         systemctl("disable", "--quiet", unit, check=False)
         systemctl("stop", unit, check=False)
     for instance, process in wanted.items():
         operation.step(f"start {instance}")
-        unit = unit_for(operation, process, instance, "exec")
+        unit = units.write(operation, process, instance, "exec")
         systemctl("enable", "--quiet", unit)
         begun = time.time()
         if active(unit):

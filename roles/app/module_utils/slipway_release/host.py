@@ -66,6 +66,11 @@ def instances(app: str, *states: str) -> dict[str, str]:
     return found
 
 
+def sockets(app: str) -> set[str]:
+    """Return the releases of an app whose socket is there, open or left over."""
+    return {file.parent.name for file in (ROOT / app).glob("releases/*/web.sock")}
+
+
 def waiting(path: Path) -> int:
     """Return how many connections wait to be accepted on a Unix socket."""
     done = subprocess.run(["ss", "--no-header", "--listening", "--unix"], capture_output=True, text=True)

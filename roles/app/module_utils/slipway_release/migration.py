@@ -7,7 +7,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
-from . import history, host, schema
+from . import history, host, schema, units
 from .host import Failure, systemctl
 from .release import Release
 
@@ -23,7 +23,7 @@ def ask_app(operation: Operation) -> dict:
     release = operation.release
     answer = operation.run_directory / "check.json"
     output = (f"StandardOutput=truncate:{answer}", "StandardError=journal")
-    unit = operation.unit_for(CHECK, CHECK, "oneshot", *output)
+    unit = units.write(operation, CHECK, CHECK, "oneshot", *output)
     operation.begun = time.time()
     try:
         run(unit, operation.request["check_timeout"])
@@ -66,7 +66,7 @@ def migrate(operation: Operation) -> dict:
     operation.step("migrate")
     restore_point(operation, known)
     limits = f'Environment="SLIPWAY_MIGRATE_OPTIONS={request["migrate_options"]}"'
-    unit, begun = operation.unit_for("release", "release", "oneshot", limits), time.time()
+    unit, begun = units.write(operation, "release", "release", "oneshot", limits), time.time()
     try:
         if not run(unit, request["migrate_timeout"]):
             raise Failure("migrate", f"`{command}` did not succeed", release.log(unit, begun))

@@ -21,7 +21,7 @@ def tidy(operation: Operation) -> None:
         operation.tell(changed=True)
     keep = {operation.old.name, warm(operation)} if operation.old else set()
     found = host.instances(operation.app)
-    sockets = {file.parent.name for file in operation.root.glob("releases/*/web.sock")}
+    sockets = host.sockets(operation.app)
     for stale in sorted(({*found.values()} | sockets) - keep):
         units = [unit for unit in found if found[unit] == stale]
         if stale in sockets or any(map(up, units)):
