@@ -18,7 +18,8 @@ def schedule(operation: Operation, release: Release) -> None:
     wanted = release.manifest.get("scheduled", {}) if operation.request.get("runs_clocks") else {}
     there = {file.name.removeprefix(stem).removesuffix(".timer") for file in host.UNITS.glob(f"{stem}*.timer")}
     for process in sorted(there - set(wanted)):
-        systemctl("disable", "--now", "--quiet", f"{stem}{process}.timer", check=False)
+        host.disable(f"{stem}{process}.timer")
+        systemctl("stop", f"{stem}{process}.timer", check=False)
         for kind in (".timer", ".service", "@.service"):
             (host.UNITS / f"{stem}{process}{kind}").unlink(missing_ok=True)
     for process, entry in wanted.items():
@@ -29,7 +30,7 @@ def schedule(operation: Operation, release: Release) -> None:
     if there or wanted:
         systemctl("daemon-reload")
     for process in wanted:
-        systemctl("enable", "--quiet", f"{stem}{process}.timer")
+        host.enable(f"{stem}{process}.timer")
         systemctl("restart", f"{stem}{process}.timer")
 
 

@@ -160,7 +160,7 @@ class Operation:
         """Point /srv/APP/current at the new release: code, settings, static files and socket in one rename(2)."""
         self.step("switch")
         self.log = watch.Log(self.request.get("access_log", ""))
-        systemctl("enable", "--quiet", self.release.socket_unit, self.release.service)
+        host.enable(self.release.socket_unit, self.release.service)
         self.point(self.release)
 
     def point(self, release: Release) -> None:
@@ -198,12 +198,12 @@ class Operation:
     def to_old(self, old: Release) -> None:
         """Give the traffic back to the release that had it, then its workers."""
         for unit in (old.socket_unit, old.service):
-            systemctl("enable", "--quiet", unit, check=False)
+            host.enable(unit, check=False)
             systemctl("start", unit, check=False)
         self.point(old)
         retirement.drain(self.release)
         for unit in old.processes():
-            systemctl("enable", "--quiet", unit, check=False)
+            host.enable(unit, check=False)
             systemctl("start", unit, check=False)
         clock.schedule(self, old)
 

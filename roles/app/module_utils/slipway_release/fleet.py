@@ -49,12 +49,12 @@ def start(operation: Operation) -> None:
     for unit in host.instances(operation.app):
         if unit.startswith(f"{operation.app}-web@") or unit in there:
             continue
-        systemctl("disable", "--quiet", unit, check=False)
+        host.disable(unit)
         systemctl("stop", unit, check=False)
     for instance, process in wanted.items():
         operation.step(f"start {instance}")
         unit = units.write(operation, process, instance, "exec")
-        systemctl("enable", "--quiet", unit)
+        host.enable(unit)
         begun = time.time()
         if active(unit):
             continue

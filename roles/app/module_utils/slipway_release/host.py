@@ -48,6 +48,16 @@ def belongs(unit: str, app: str, directory: Path | None = None) -> bool:
     return f"{ROOT}/{app}/releases/" in text
 
 
+def enable(*units: str, check: bool = True) -> None:
+    """Have units started at the next boot. systemd need not read all of its units anew for that."""
+    systemctl("enable", "--quiet", "--no-reload", *units, check=check)
+
+
+def disable(*units: str) -> None:
+    """Have units not started at the next boot any more, whether they were or not."""
+    systemctl("disable", "--quiet", "--no-reload", *units, check=False)
+
+
 def instances(app: str, *states: str) -> dict[str, str]:
     """Return the units that run releases of an app, enabled ones included, and the release each belongs to.
 

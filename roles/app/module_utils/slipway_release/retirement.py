@@ -26,14 +26,14 @@ def tidy(operation: Operation) -> None:
         units = [unit for unit in found if found[unit] == stale]
         if stale in sockets or any(map(up, units)):
             operation.tell(changed=True)
-        stop(operation, Release(operation.app, stale))
+            stop(operation, Release(operation.app, stale))
 
 
 def up(unit: str) -> bool:
-    """Say whether a unit runs, or would after a reboot."""
+    """Say whether a unit runs, failed, or would run after a reboot; one that is only known to systemd is not up."""
     if systemctl("is-enabled", "--quiet", unit, check=False).returncode == 0:
         return True
-    return systemctl("is-active", unit, check=False).stdout.strip() not in ("inactive", "failed")
+    return systemctl("is-active", unit, check=False).stdout.strip() != "inactive"
 
 
 def clear_parts(operation: Operation) -> bool:
@@ -61,7 +61,7 @@ def retire(operation: Operation) -> None:
     for stale in sorted({*host.instances(operation.app).values()} - {operation.release.name, kept_warm}):
         stop(operation, Release(operation.app, stale))
     if kept_warm:
-        systemctl("disable", "--quiet", *Release(operation.app, kept_warm).units(), check=False)
+        host.disable(*Release(operation.app, kept_warm).units())
 
 
 def drain(release: Release) -> None:
@@ -77,7 +77,7 @@ def stop(operation: Operation, release: Release) -> None:
     found = host.instances(operation.app)
     units = [release.socket_unit, *(unit for unit in found if found[unit] == release.name)]
     for unit in sorted(set(units), key=lambda unit: unit.endswith(".service")):
-        systemctl("disable", "--quiet", unit, check=False)
+        host.disable(unit)
         systemctl("stop", unit, check=False)
         systemctl("reset-failed", unit, check=False)
     release.socket.unlink(missing_ok=True)
