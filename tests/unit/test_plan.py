@@ -14,7 +14,7 @@ UNSET = {"wsgi": None, "processes": None, "migrate_command": None, "static": Non
 def make(tree):
     """Plan the release of an app with these files and settings."""
 
-    def planned(files: dict[str, str], **settings: object) -> dict:
+    def planned(files: dict[str, str | bytes], **settings: object) -> dict:
         return plan.make(tree(files), {**UNSET, **settings})
 
     return planned
@@ -41,6 +41,10 @@ def test_inventory_goes_before_the_procfile(make):
     assert (made["processes"], made["migrate"]) == ({"clock": "exec c"}, "m")
 
 
+def test_a_byte_order_mark_is_no_part_of_a_name(make):
+    assert make({**APP, "Procfile": b"\xef\xbb\xbfweb: gunicorn wsgi:app\r\n"})["web"] == "exec gunicorn wsgi:app"
+
+
 def test_empty_values_mean_none_and_not_the_procfiles(make):
     made = make(
         {**APP, "Procfile": "web: gunicorn wsgi:app\nrelease: a\nworker: b\n"}, processes={}, migrate_command=""
@@ -57,7 +61,17 @@ def test_migrations_directory_means_flask_db_upgrade(make):
     [
         ({"requirements.txt": ""}, {}, "^app_wsgi: there is no module 'wsgi' in .*wsgi.py.*Expected: module:callable"),
         (APP, {"wsgi": "hello:app"}, "^app_wsgi: there is no module 'hello'.*Expected: module:callable"),
-        (APP, {"wsgi": "wsgi:other"}, "^app_wsgi: wsgi.py defines no 'other'.*Expected: module:callable"),
+        (
+            APP,
+            {"wsgi": "wsgi:other"},
+            "^app_wsgi: wsgi.py defines no 'other'.*There is wsgi:app.*Expected: module:callable",
+        ),
+        (
+            {"requirements.txt": "", "main.py": "def create_app(): ...", "shop/__init__.py": "application = 1"},
+            {},
+            r"^app_wsgi: there is no module 'wsgi'.*There is main:create_app\(\) and shop:application\.",
+        ),
+        (APP | {"Procfile": b"web: gunicorn wsgi:app \xe9"}, {}, "^app_source: Procfile is not text in UTF-8 .byte 24"),
         (APP, {"wsgi": "wsgi.app()"}, "^app_wsgi: 'wsgi.app.*names no WSGI application.*Expected: module:callable"),
         (APP, {"wsgi": "wsgi:app; rm -rf /"}, "^app_wsgi: .*names no WSGI application"),
         ({"wsgi.py": "app = 1"}, {}, "^app_source: .* says nowhere what the app depends on.*a requirements.txt"),

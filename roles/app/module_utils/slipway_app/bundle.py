@@ -16,7 +16,7 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from ansible.module_utils.slipway_app import source
+from ansible.module_utils.slipway_app import source, text
 from ansible.module_utils.slipway_app.errors import AppError
 
 REVISION = "1"  # raised when the layout of the archives changes
@@ -34,8 +34,8 @@ def normal(name: str) -> str:
 
 def drivers_scheme(plan: dict) -> str:
     """Return the SQLAlchemy scheme for the PostgreSQL driver that an app depends on."""
-    text = "\n".join((Path(plan["path"]) / name).read_text() for name in plan["requirements"]["inputs"])
-    found = re.findall(r"(?im)(?:^|[\"'])\s*(psycopg2(?:-binary)?|psycopg)(?=[\s\[\]<>=!~;,\"']|$)", text.lower())
+    listed = "\n".join(text.read(Path(plan["path"]) / name) for name in plan["requirements"]["inputs"])
+    found = re.findall(r"(?im)(?:^|[\"'])\s*(psycopg2(?:-binary)?|psycopg)(?=[\s\[\]<>=!~;,\"']|$)", listed.lower())
     return (
         "postgresql+psycopg"
         if "psycopg" in found and not any(name.startswith("psycopg2") for name in found)
@@ -74,7 +74,7 @@ def _uv(uv: str, *arguments: str, cwd: Path) -> None:
 def _requirement_lines(plan: dict, work: Path) -> Path:
     """Return a requirements file without lines that mean the project itself, which is shipped as files."""
     file = Path(plan["path"]) / "requirements.txt"
-    lines = file.read_text().splitlines()
+    lines = text.read(file).splitlines()
     if not any(_LOCAL_PROJECT.match(line) for line in lines):
         return file
     kept = [line for line in lines if not _LOCAL_PROJECT.match(line)]
@@ -108,7 +108,7 @@ def _lock(plan: dict, work: Path, uv: str, target: list[str], gunicorn: Path) ->
         )
     else:
         given = _requirement_lines(plan, work) if kind == "requirements" else root / "pyproject.toml"
-        if kind == "requirements" and "--hash=" in given.read_text():
+        if kind == "requirements" and "--hash=" in text.read(given):
             lock = given
         else:
             extra = [] if _names(given) & {"gunicorn"} else [str(_unhashed(gunicorn, work))]

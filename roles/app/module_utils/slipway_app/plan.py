@@ -7,7 +7,7 @@ import re
 import shlex
 from pathlib import Path
 
-from ansible.module_utils.slipway_app import cron, procfile, source
+from ansible.module_utils.slipway_app import cron, procfile, source, text
 from ansible.module_utils.slipway_app.errors import AppError
 
 _WSGI = re.compile(r"^([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?::([A-Za-z_]\w*(?:\.\w+)*)(\(.*\))?)?$")
@@ -24,7 +24,7 @@ def python_request(path: Path) -> tuple[str, str]:
         file = path / name
         if not file.is_file():
             continue
-        lines = [line.strip() for line in file.read_text().splitlines()]
+        lines = [line.strip() for line in text.read(file).splitlines()]
         asked = next((line for line in lines if line and not line.startswith("#")), "")
         match = re.match(r"^(?:python-|cpython-)?(\d+)(?:\.(\d+))?(?:\.\d+)?$", asked)
         if not match or not match.group(2):
@@ -59,7 +59,7 @@ def _included(path: Path, name: str, seen: tuple[str, ...] = ()) -> list[str]:
     if not (path / name).is_file():
         raise AppError(f"{seen[-1]} includes {name}, which is not there.", "app_source")
     found = [name]
-    for line in (path / name).read_text().splitlines():
+    for line in text.read(path / name).splitlines():
         match = re.match(r"^\s*(?:-r|-c|--requirement|--constraint)[\s=]+(\S+)", line)
         if match and match.group(1) not in (*seen, name):
             below = str(Path(name).parent / match.group(1))
@@ -77,12 +77,9 @@ def find_module(path: Path, module: str, roots: list[str]) -> Path | None:
     return None
 
 
-def _defines(file: Path, name: str) -> bool:
-    """Say whether a module may define a name at its top; True where that cannot be told."""
-    try:
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-    except (SyntaxError, ValueError):
-        return True  # the new release's own start tells the reason better
+def _names(file: Path) -> set[str]:
+    """Return the names that a module defines at its top. Raises SyntaxError or ValueError where it is no Python."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
     names: set[str] = set()
     todo: list[ast.AST] = list(tree.body)
     while todo:
@@ -95,7 +92,31 @@ def _defines(file: Path, name: str) -> bool:
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             names.add(node.id)
         todo.extend(ast.iter_child_nodes(node))
+    return names
+
+
+def _defines(file: Path, name: str) -> bool:
+    """Say whether a module may define a name at its top; True where that cannot be told."""
+    try:
+        names = _names(file)
+    except (SyntaxError, ValueError):
+        return True  # the new release's own start tells the reason better
     return name in names or "*" in names or "globals" in file.read_text(encoding="utf-8")
+
+
+def _targets(path: Path, roots: list[str]) -> str:
+    """Return what looks like a WSGI target in an app, in words to end a message with."""
+    found = []
+    for root in roots:
+        for file in sorted([*(path / root).glob("*.py"), *(path / root).glob("*/__init__.py")]):
+            module = file.parent.name if file.name == "__init__.py" else file.stem
+            try:
+                names = _names(file)
+            except (OSError, SyntaxError, ValueError):
+                continue
+            found += [f"{module}:{name}" for name in ("app", "application") if name in names]
+            found += [f"{module}:{name}()" for name in ("create_app", "make_app") if name in names]
+    return f" There is {' and '.join(list(dict.fromkeys(found))[:4])}." if found else ""
 
 
 def check_wsgi(path: Path, wsgi: str, roots: list[str], variable: str) -> None:
@@ -107,9 +128,13 @@ def check_wsgi(path: Path, wsgi: str, roots: list[str], variable: str) -> None:
     file = find_module(path, module, roots)
     if file is None:
         places = ", ".join(str(Path(root) / module.replace(".", "/")) + ".py" for root in roots)
-        raise AppError(f"there is no module {module!r} in {path} (looked for {places}).", variable, _WSGI_FORM)
+        raise AppError(
+            f"there is no module {module!r} in {path} (looked for {places}).{_targets(path, roots)}",
+            variable,
+            _WSGI_FORM,
+        )
     if not _defines(file, name.split(".")[0]):
-        raise AppError(f"{file.relative_to(path)} defines no {name!r}.", variable, _WSGI_FORM)
+        raise AppError(f"{file.relative_to(path)} defines no {name!r}.{_targets(path, roots)}", variable, _WSGI_FORM)
 
 
 def static_default(path: Path, module: str, roots: list[str]) -> list[dict[str, str]]:
@@ -149,7 +174,7 @@ def make(path: Path, settings: dict) -> dict:
     names = source.files(path)
     if not names:
         raise AppError(f"{path} has no files to deploy.", "app_source", "the directory of an app")
-    declared = procfile.parse((path / "Procfile").read_text()) if (path / "Procfile").is_file() else {}
+    declared = procfile.parse(text.read(path / "Procfile")) if (path / "Procfile").is_file() else {}
     web, wsgi, roots, variable = _web(path, declared, settings["wsgi"])
     module = wsgi.partition(":")[0] if wsgi else ""
     if wsgi:
