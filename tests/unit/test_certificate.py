@@ -129,6 +129,26 @@ def test_a_failed_try_keeps_the_first_time_that_it_failed(
     assert "self-signed" in second["message"] and "Type: dns" in second["message"]
 
 
+def test_an_authority_that_has_forgotten_the_account_gets_a_new_one(
+    settings: certificate.Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounts = settings.state / "config/accounts"
+    accounts.mkdir()
+    # As Debian 12's certbot has it, in its log alone.
+    (settings.state / "log").mkdir()
+    (settings.state / "log/letsencrypt.log").write_text(
+        "acme.messages.Error: urn:ietf:params:acme:error:accountDoesNotExist :: Account https://a/1 not found.\n"
+    )
+
+    def ask(*_: str) -> certificate.subprocess.CompletedProcess:
+        said = "AttributeError: can't set attribute"
+        return certificate.subprocess.CompletedProcess([], int(accounts.exists()), said)
+
+    monkeypatch.setattr(certificate, "run", ask)
+    certificate.request(settings)
+    assert not accounts.exists()
+
+
 def test_what_nginx_refuses_is_not_left_for_its_next_start(
     settings: certificate.Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

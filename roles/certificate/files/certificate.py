@@ -30,6 +30,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 # certbot's lines that say nothing about the reason.
 CHATTER = re.compile(r"^(Saving debug|Ask for help|Requesting a|Renewing an|Account registered|Some challenges)|^$")
+FORGOTTEN = re.compile(r"accountDoesNotExist|Account \S+ not found")
 ADVICE = (
     (
         r"rateLimited|too many",
@@ -145,7 +146,18 @@ def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 def request(settings: Settings) -> None:
-    """Let certbot get another certificate for all names."""
+    """Get another certificate for all names; by a new account where the authority has forgotten the old one."""
+    said = certbot(settings)
+    if said and FORGOTTEN.search(said):
+        shutil.rmtree(settings.state / "config/accounts")
+        said = certbot(settings)
+    if said:
+        raise Failure("certbot says:\n" + "\n".join(f"  {line}" for line in last_lines(said)))
+    (settings.state / "renew").unlink(missing_ok=True)
+
+
+def certbot(settings: Settings) -> str:
+    """Let certbot ask once; return what it says of a failure, "" where there is none."""
     state = settings.state
     if read(settings.issued / "fullchain.pem") is None:
         # What a killed certbot has left half made would make the next one choose another name.
@@ -161,9 +173,12 @@ def request(settings: Settings) -> None:
         *(word for name in settings.names for word in ("--domain", name)),
         **trust,
     )
-    if done.returncode:
-        raise Failure("certbot says:\n" + "\n".join(f"  {line}" for line in last_lines(done.stdout)))
-    (state / "renew").unlink(missing_ok=True)
+    if done.returncode == 0:
+        return ""
+    # Debian 12's certbot stumbles while it tells what the authority answered; its log has it.
+    log = state / "log/letsencrypt.log"
+    answers = re.findall(r"^acme\.messages\.Error: .+", log.read_text() if log.exists() else "", re.M)
+    return "\n".join([done.stdout.replace("AttributeError: can't set attribute", ""), *answers[-1:]])
 
 
 def last_lines(output: str) -> list[str]:
