@@ -35,6 +35,22 @@ CASES = {
     "no such repository": ({"app_source": "file:///no/such.git"}, ["app_source", "all.yml:2", "cannot be read"]),
     "missing module": ({"app_wsgi": "nothing:app"}, ["app_wsgi", "all.yml:3", "no module 'nothing'"]),
     "missing callable": ({"app_wsgi": "app:nothing"}, ["app_wsgi", "all.yml:3", "defines no 'nothing'"]),
+    "wildcard for acme": (
+        {"tls_mode": "acme", "app_domains": ["shop.example", "*.shop.example"]},
+        ["app_domains", "all.yml:4", "'*.shop.example'", "[www.example.com, example.com]"],
+    ),
+    "address for acme": (
+        {"tls_mode": "acme", "app_domains": ["192.0.2.7"]},
+        ["app_domains", "all.yml:4", "'192.0.2.7' is an address", "[www.example.com, example.com]"],
+    ),
+    "no domain for acme": (
+        {"tls_mode": "acme", "app_domains": None},
+        ["app_domains", "not set in any file", "no name", "[www.example.com, example.com]"],
+    ),
+    "no address of the account": (
+        {"tls_mode": "acme", "certificate_email": "ada"},
+        ["certificate_email", "all.yml:6", "ops@example.com"],
+    ),
     "unknown tls mode": ({"tls_mode": "magic"}, ["tls_mode", "all.yml:5", "selfsigned"]),
 }
 

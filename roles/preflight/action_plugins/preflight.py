@@ -20,9 +20,16 @@ from ansible.utils.vars import load_extra_vars
 
 PLACEHOLDER = "CHANGE_ME"
 # Which groups' machines a role is applied to.
-ROLES = {"base": ("web", "db"), "postgres": ("db",), "gunicorn": ("web",), "nginx": ("web",), "app": ("web",)}
+ROLES = {
+    "base": ("web", "db"),
+    "postgres": ("db",),
+    "gunicorn": ("web",),
+    "nginx": ("web",),
+    "certificate": ("web",),
+    "app": ("web",),
+}
 # Names of the contract that belong to no role alone.
-SHARED = {"tls_mode": {"type": "str", "choices": ["selfsigned", "provided", "off"]}}
+SHARED = {"tls_mode": {"type": "str", "choices": ["selfsigned", "acme", "provided", "off"]}}
 PREFIXES = (*(f"{role}_" for role in ROLES), "tls_", "vault_app_", "vault_postgres_")
 NAME_FORM = "[a-z][a-z0-9-]{0,30}, e.g. guestbook"
 # Users and groups of a plain Debian, and databases of a plain PostgreSQL: an app of that name would take them over.
@@ -206,6 +213,8 @@ class Judge:
                 self.wrong(
                     "app_domains", f"{domain!r} is no server name.", "a list such as [www.example.com, example.com]"
                 )
+        if values.get("tls_mode") == "acme":
+            self.acme(values)
         if not str(values.get("app_health_path", "/")).startswith("/"):
             self.wrong("app_health_path", f"{values['app_health_path']!r} is no path.", "a path such as /healthz")
         for entry in values.get("app_static") or []:
@@ -218,6 +227,22 @@ class Judge:
                 )
         for variable in ("app_environment", "app_secrets"):
             self.settings(variable, values.get(variable) or {})
+
+    def acme(self, values: Mapping[str, object]) -> None:
+        """Judge whether an ACME authority can issue a certificate for the app's names."""
+        form = "tls_mode acme needs a list of names such as [www.example.com, example.com]"
+        if not values.get("app_domains"):
+            self.wrong("app_domains", "there is no name to get a certificate for.", form)
+        for domain in map(str, values.get("app_domains") or []):
+            if domain.startswith("*"):
+                self.wrong("app_domains", f"{domain!r} has a wildcard, which no challenge by http can prove.", form)
+            elif ":" in domain or re.fullmatch(r"[0-9.]+", domain):
+                self.wrong("app_domains", f"{domain!r} is an address, not a name.", form)
+        email, url = str(values.get("certificate_email") or ""), str(values.get("certificate_directory_url", "https:"))
+        if email and not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
+            self.wrong("certificate_email", f"{email!r} is no e-mail address.", "an address such as ops@example.com")
+        if not url.startswith("https:"):
+            self.wrong("certificate_directory_url", f"{url!r} is no directory.", "a URL that begins with https://")
 
     def database(self, host: str, values: Mapping[str, object]) -> None:
         """Judge how a web machine that is not the database's own gets to it."""
