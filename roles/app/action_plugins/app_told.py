@@ -25,7 +25,7 @@ class ActionModule(ActionBase):
 
     Arguments: ``file`` (path); ``keep`` (``settings`` or ``scale``: what to keep; nothing where it is left out);
     ``settings`` (dict: what the variable of that kind holds); ``secrets`` (names that must not be kept in the open);
-    ``write`` (bool: whether to write the file, which is done when the release is live).
+    ``write`` (bool, false where it is left out: whether to write the file, which is done when the release is live).
     Also returns ``told`` (whether the command line gave that variable), ``given`` and ``unset``: what to put over
     what there is, and the names given as null, which are taken out.
     """
@@ -39,7 +39,7 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         file = Path(self._task.args["file"])
         kept = self._read(file)
-        kind = self._task.args.get("keep")
+        kind, write = self._task.args.get("keep"), bool(self._task.args.get("write", False))
         result = {"changed": False, "told": False, "given": {}, "unset": []}
         if kind and _KINDS[kind] in load_extra_vars(self._loader):
             told = json.loads(json.dumps(self._task.args["settings"]))
@@ -51,9 +51,9 @@ class ActionModule(ActionBase):
             new = {name: new[name] for name in sorted(new) if name not in result["unset"]}
             result["changed"] = new != kept[kind]
             kept[kind] = new
-            if self._task.args["write"] and result["changed"] and not self._task.check_mode:
+            if write and result["changed"] and not self._task.check_mode:
                 self._write(file, kept)
-            result["changed"] = bool(result["changed"] and self._task.args["write"])
+            result["changed"] = write and result["changed"]
         return {**result, **kept}
 
     def _judge(self, kind: str, told: object) -> None:
