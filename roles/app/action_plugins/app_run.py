@@ -67,7 +67,7 @@ class ActionModule(ActionBase):
             return done
         self._show(done.get("stdout", ""))
         self._show(done.get("stderr", ""), stderr=True)
-        return self._verdict(done["release"], done.get("rc"), done["problem"])
+        return self._verdict(done["release"], done.get("exit_status"), done["problem"])
 
     def _module(self, command: str, task_vars: dict) -> dict:
         """Run the module; the machine's log must not have the command, and the person in front must have the result."""

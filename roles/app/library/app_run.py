@@ -19,7 +19,8 @@ author: [Slipway]
 """
 
 RETURN = r"""
-rc: {description: "The command's exit status; 255 where a signal ended it.", type: int, returned: when it was run}
+# Not "rc": newer versions of ansible-core call a module failed that returns one other than 0.
+exit_status: {description: "The command's exit status; 255 where a signal ended it.", type: int, returned: when it was run}
 stdout: {description: "What it printed, of much the end.", type: str, returned: when it was run}
 stderr: {description: "What it printed as errors, of much the end.", type: str, returned: when it was run}
 problem: {description: "Why it was not run, or not to its end; empty otherwise.", type: str, returned: always}
@@ -120,7 +121,7 @@ class Run:
         finally:
             # Also where systemd-run is gone and its unit is not; otherwise there is nothing to stop any more.
             self.stop()
-        return {"rc": process.wait(), "stdout": output.text(), "stderr": errors.text(), "problem": problem}
+        return {"exit_status": process.wait(), "stdout": output.text(), "stderr": errors.text(), "problem": problem}
 
 
 def refusal(app: str, release: str, command: str) -> str:
