@@ -20,7 +20,10 @@ author: [Slipway]
 
 RETURN = r"""
 # Not "rc": newer versions of ansible-core call a module failed that returns one other than 0.
-exit_status: {description: "The command's exit status; 255 where a signal ended it.", type: int, returned: when it was run}
+exit_status:
+  description: The command's exit status; 255 where a signal ended it.
+  type: int
+  returned: when it was run
 stdout: {description: "What it printed, of much the end.", type: str, returned: when it was run}
 stderr: {description: "What it printed as errors, of much the end.", type: str, returned: when it was run}
 problem: {description: "Why it was not run, or not to its end; empty otherwise.", type: str, returned: always}
