@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from load import Load, ask
-
-PROJECT = Path(__file__).parents[2]
+from machine import Machine
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,18 +20,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--scratch", required=True, type=Path)
 
 
-@dataclass
-class Site:
-    """A machine that site.yml made, with the variables that its inventory gives the app."""
-
-    machine: str
-    scratch: Path
-    variables: dict
-
-    @classmethod
-    def of(cls, machine: str, scratch: Path) -> Site:
-        """Return the site of the scenario's first app."""
-        return cls(machine, scratch, json.loads((scratch / f"{machine}.json").read_text()))
+class Site(Machine):
+    """A machine with the shop on it."""
 
     def beside(self, app: str) -> Site:
         """Return another app of the same code on the same machine."""
@@ -46,32 +33,9 @@ class Site:
         return Site(self.machine, self.scratch, self.variables | own)
 
     @property
-    def address(self) -> str:
-        """The machine's address."""
-        return (self.scratch / f"{self.machine}.known_hosts").read_text().split()[0]
-
-    @property
     def source(self) -> Path:
         """The directory of the app on the control node."""
         return self.scratch / f"{self.machine}.app"
-
-    def command(self, playbook: str, **extra: object) -> list[str]:
-        """Return the words of a playbook's command."""
-        inventory, variables = self.scratch / f"{self.machine}.ini", json.dumps(self.variables | extra)
-        return ["ansible-playbook", f"playbooks/{playbook}.yml", "-i", str(inventory), "-e", variables]
-
-    def start(self, playbook: str, under: tuple[str, ...] = (), **extra: object) -> subprocess.Popen:
-        """Begin a playbook in a process group of its own, under another command if that is given."""
-        environment = os.environ | {"ANSIBLE_FORCE_COLOR": "false", "ANSIBLE_NOCOLOR": "true"}
-        return subprocess.Popen(
-            [*under, *self.command(playbook, **extra)],
-            cwd=PROJECT,
-            env=environment,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
 
     def begin(self, playbook: str, **extra: object) -> subprocess.Popen:
         """Begin a playbook whose steps will be waited for: nothing tells of the operation before."""
@@ -84,12 +48,6 @@ class Site:
         said, _nothing = process.communicate()
         assert process.returncode == code, said[-6000:]
         return said
-
-    def shell(self, command: str, check: bool = True) -> str:
-        """Run a command on the machine, as root, and return what it printed."""
-        done = subprocess.run(["docker", "exec", self.machine, "sh", "-c", command], capture_output=True, text=True)
-        assert not check or done.returncode == 0, done.stderr
-        return done.stdout.strip()
 
     def comes_to(self, step: str, seconds: float = 0, kill: bool = False) -> None:
         """Wait until the operation on the machine comes to a step, and some seconds more; kill it there if so asked.

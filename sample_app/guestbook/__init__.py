@@ -9,7 +9,7 @@ from typing import Any
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from guestbook import assets, cli, config, entries, errors, health, logs
+from guestbook import assets, cli, config, entries, errors, headers, health, logs
 from guestbook.extensions import csrf, db, migrate
 
 
@@ -39,6 +39,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     app.register_blueprint(entries.blueprint)
     app.register_blueprint(health.blueprint)
     errors.init_app(app)
+    headers.init_app(app)
     cli.init_app(app)
 
     if app.config["BEHIND_PROXY"]:

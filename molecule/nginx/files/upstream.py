@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answer every request with what it was; /slow takes three seconds, /text can be compressed."""
+    """Answer every request with what it was; /slow takes three seconds, /text can be compressed, /own-policy is one."""
 
     protocol_version = "HTTP/1.1"
 
@@ -29,6 +29,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(answer)))
+        if self.path == "/own-policy":
+            self.send_header("Content-Security-Policy", "default-src 'self'")
         self.end_headers()
         self.wfile.write(answer)
 

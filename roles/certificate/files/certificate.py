@@ -192,19 +192,30 @@ def advice(text: str) -> str:
 
 
 def install(settings: Settings) -> bool:
-    """Put the newest certificate where nginx reads it, if it is not there; True where it was not."""
+    """Put the newest certificate where nginx reads it, and let nginx read it; True where it was not there."""
     fresh = (settings.issued / "fullchain.pem").read_bytes() + (settings.issued / "privkey.pem").read_bytes()
     old = settings.file.read_bytes() if settings.file.exists() else None
     if old == fresh:
         return False
     replace(settings.file, fresh)
-    judged = run("nginx", "-t", "-q")
-    if judged.returncode:
-        # The running nginx has not seen it; the next start of nginx must not either.
+    try:
+        reload()
+    except Failure:
+        # The running nginx goes on with what it has; its next start must be able to as well.
         if old is not None:
             replace(settings.file, old)
-        raise Failure(f"it was issued, but nginx refuses its configuration with it:\n  {judged.stdout.strip()}")
+        raise
     return True
+
+
+def reload() -> None:
+    """Let nginx read its configuration again; it judges it first, and refuses a broken one."""
+    done = run("systemctl", "reload", "nginx.service")
+    if done.returncode:
+        raise Failure(
+            "it was issued, but nginx did not take it; `nginx -t` and `journalctl -u nginx.service` say why:\n"
+            f"  {done.stdout.strip()}"
+        )
 
 
 def replace(file: Path, content: bytes) -> None:
@@ -247,10 +258,8 @@ def put_in_charge(settings: Settings) -> bool:
     certificate = read(settings.file)
     assert certificate is not None
     wanted = certificate.public_bytes(Encoding.DER)
-    if changed or mistakes(settings, wanted):
-        reloaded = run("systemctl", "reload", "nginx.service")
-        if reloaded.returncode:
-            raise Failure(f"it was issued, but nginx did not reload:\n  {reloaded.stdout.strip()}")
+    if not changed and mistakes(settings, wanted):
+        reload()
         changed = True
     # A reload returns before the old workers have let go of the port.
     for _ in range(20):

@@ -1,0 +1,84 @@
+"""What programs say that are not ours: ssh-audit, testssl.sh, systemd-analyze, gixy, lynis, and a scan of all ports."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import subprocess
+
+import pytest
+
+OURS = "'guestbook*' 'slipway*'"
+
+
+def test_ssh_audit_finds_neither_failure_nor_warning(machine):
+    done = subprocess.run(["ssh-audit", "--level=warn", machine.address], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_nothing_but_ssh_http_and_https_is_open(machine):
+    async def is_open(port: int, few: asyncio.Semaphore) -> bool:
+        async with few:
+            try:
+                _reader, writer = await asyncio.wait_for(asyncio.open_connection(machine.address, port), 1)
+            except (TimeoutError, OSError):
+                return False
+            writer.close()
+            return True
+
+    async def scan() -> list[int]:
+        few = asyncio.Semaphore(2000)
+        found = await asyncio.gather(*(is_open(port, few) for port in range(1, 65536)))
+        return [port for port, opened in enumerate(found, 1) if opened]
+
+    assert asyncio.run(scan()) == [22, 80, 443]
+
+
+def exposure(machine, unit: str) -> float:
+    """Return the exposure of a unit, as systemd-analyze scores it."""
+    said = machine.shell(f"systemd-analyze security --no-pager '{unit}'")
+    return float(re.search(r"Overall exposure level for \S+: ([0-9.]+)", said)[1])
+
+
+def test_every_unit_of_ours_is_confined(machine):
+    units = machine.shell(f"systemctl list-units --all --plain --no-legend --type=service {OURS}").splitlines()
+    scores = {unit.split()[0]: exposure(machine, unit.split()[0]) for unit in units}
+    assert {name.split("@")[0] for name in scores} >= {"guestbook-web", "guestbook-certificate.service"}
+    assert {unit: score for unit, score in scores.items() if score > 1.5} == {}
+
+
+@pytest.mark.parametrize(("unit", "most"), [("nginx.service", 3.0)])
+def test_what_debian_brings_is_confined_too(machine, unit, most):
+    assert exposure(machine, unit) <= most
+
+
+def test_gixy_finds_nothing_in_nginx_s_configuration(machine, tmp_path):
+    dump = tmp_path / "nginx.conf"
+    dump.write_text(machine.shell("nginx -T 2>/dev/null") + "\n")
+    done = subprocess.run(["gixy", "-f", "json", str(dump)], capture_output=True, text=True)
+    assert json.loads(done.stdout) == [], done.stdout
+
+
+def test_testssl_gives_the_best_grade(machine):
+    if machine.shell(". /etc/os-release; echo $VERSION_ID") == "12":
+        pytest.skip("Debian 12's testssl.sh gives no grade; the configuration is the same as on Debian 13")
+    machine.shell("apt-get -qq install --no-install-recommends testssl.sh bsdextrautils dnsutils curl >/dev/null 2>&1")
+    machine.shell(
+        f"echo '{machine.address} guestbook.example' >> /etc/hosts;"
+        " testssl --quiet --color 0 --warnings off --add-ca /usr/local/share/ca-certificates"
+        f" --jsonfile /root/testssl.json --ip {machine.address} https://guestbook.example >/root/testssl.txt 2>&1",
+        check=False,
+    )
+    said = {each["id"]: each for each in json.loads(machine.shell("cat /root/testssl.json"))}
+    assert said["overall_grade"]["finding"] == "A+", machine.shell("tail -n 60 /root/testssl.txt")
+    worse = [each for each in said.values() if each["severity"] in ("MEDIUM", "HIGH", "CRITICAL", "FATAL")]
+    assert worse == []
+
+
+def test_lynis_gives_eighty_points(machine):
+    machine.shell("apt-get -qq install --no-install-recommends lynis >/dev/null 2>&1")
+    machine.shell(
+        "lynis audit system --quick --no-colors --report-file /root/lynis.dat >/root/lynis.txt 2>&1", check=False
+    )
+    assert int(machine.shell("sed -n 's/^hardening_index=//p' /root/lynis.dat")) >= 80
