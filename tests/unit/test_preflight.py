@@ -51,6 +51,10 @@ CASES = {
         {"tls_mode": "acme", "certificate_email": "ada"},
         ["certificate_email", "all.yml:6", "ops@example.com"],
     ),
+    "no way out": (
+        {"app_allow_outbound": ["resolver", "smtp"]},
+        ["app_allow_outbound", "all.yml:5", "'smtp' is no way out", "587/tcp"],
+    ),
     "unknown tls mode": ({"tls_mode": "magic"}, ["tls_mode", "all.yml:5", "selfsigned"]),
 }
 

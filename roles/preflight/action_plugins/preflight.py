@@ -29,7 +29,10 @@ ROLES = {
     "app": ("web",),
 }
 # Names of the contract that belong to no role alone.
-SHARED = {"tls_mode": {"type": "str", "choices": ["selfsigned", "acme", "provided", "off"]}}
+SHARED = {
+    "tls_mode": {"type": "str", "choices": ["selfsigned", "acme", "provided", "off"]},
+    "app_allow_outbound": {"type": "list", "elements": "str"},
+}
 PREFIXES = (*(f"{role}_" for role in ROLES), "tls_", "vault_app_", "vault_postgres_")
 NAME_FORM = "[a-z][a-z0-9-]{0,30}, e.g. guestbook"
 # Users and groups of a plain Debian, and databases of a plain PostgreSQL: an app of that name would take them over.
@@ -77,6 +80,7 @@ KNOWN_KEYS = frozenset(
 )
 _LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _DOMAIN = re.compile(rf"^(\*\.)?{_LABEL}(\.{_LABEL})*\.?$|^[0-9A-Fa-f:.]+$")
+_WAY_OUT = re.compile(r"resolver|https|database|any|[0-9]{1,5}/(tcp|udp)( to [0-9A-Fa-f:.]+(/[0-9]{1,3})?)?")
 
 
 class Inventory:
@@ -224,6 +228,13 @@ class Judge:
                     "app_static",
                     f"{dict(entry)!r} says not which URLs and directory it means.",
                     "[{url: /static/, path: static}]",
+                )
+        for way in values.get("app_allow_outbound") or []:
+            if not _WAY_OUT.fullmatch(str(way)):
+                self.wrong(
+                    "app_allow_outbound",
+                    f"{way!r} is no way out.",
+                    'a list of resolver, https, database, any, 587/tcp or "6379/tcp to 192.0.2.7"',
                 )
         for variable in ("app_environment", "app_secrets"):
             self.settings(variable, values.get(variable) or {})
