@@ -23,6 +23,7 @@ def test_http_leads_to_https_of_the_same_name_first(machine):
     connection = http.client.HTTPConnection(machine.address, timeout=10)
     connection.request("GET", "/a?b=c", headers={"Host": "guestbook.example"})
     answer = connection.getresponse()
+    connection.close()
     assert (answer.status, answer.headers["Location"]) == (301, "https://guestbook.example/a?b=c")
 
 

@@ -40,7 +40,7 @@ def test_the_machine_keeps_it_in_one_file_that_one_group_reads(machine, key):
     for secret in (CANARY, key):
         places = "/etc /home /opt /root /run /srv /tmp /usr/local /var"
         found = machine.shell(
-            f"grep -rIlF --exclude=canary --exclude-dir=look '{secret}' {places} 2>/dev/null", check=False
+            f"grep -rIlF --exclude=canary --exclude=seen '{secret}' {places} 2>/dev/null", check=False
         )
         assert [file for file in found.splitlines() if not file.endswith("/env")] == []
         assert machine.shell("stat -c '%U:%G %a' -L /srv/guestbook/current/env") == "root:guestbook 640"
@@ -79,7 +79,7 @@ def test_the_control_node_keeps_it_encrypted(machine, key):
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"app_health_path": "/nowhere"},
+        {"app_health_path": "/nowhere", "app_health_timeout_seconds": 3, "app_environment": {"GREETING": "changed"}},
         {"app_migrate_command": "false"},
         {"app_secrets": {"CANARY": [f"{CANARY}-in-a-list"]}},
         {"app_secrets": {"CANA RY": f"{CANARY}-with-a-wrong-name"}},
