@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 
 import pytest
+from machine import PROJECT
 
 # What the test authority's certificates lack: a way to revoke them, and an end within a year.
 THE_TEST_AUTHORITY_S = {"cert_extlifeSpan", "cert_revocation"}
@@ -90,3 +91,7 @@ def test_lynis_gives_eighty_points(machine):
         "lynis audit system --quick --no-colors --report-file /root/lynis.dat >/root/lynis.txt 2>&1", check=False
     )
     assert int(machine.shell("sed -n 's/^hardening_index=//p' /root/lynis.dat")) >= 80
+    suggested = set(machine.shell("sed -n 's/^suggestion\\[\\]=\\([^|]*\\)|.*/\\1/p' /root/lynis.dat").split())
+    table = (PROJECT / "docs/security.md").read_text().partition("What lynis suggests")[2].partition("\n## ")[0]
+    explained = {name for row in re.findall(r"^\| ([A-Z0-9, -]+) \|", table, re.M) for name in row.split(", ")}
+    assert suggested - explained == set()
