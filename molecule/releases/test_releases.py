@@ -283,7 +283,9 @@ def test_a_full_disk_of_the_database_fails_the_migration(site, load):
     before = site.live
     load()
     small = "/var/lib/postgresql/small"
-    site.shell(f"mkdir {small} && mount -t tmpfs -o size=1m none {small} && chown postgres: {small}")
+    # In a container the sandbox of a service does not see what is mounted after its start.
+    inside = "nsenter --mount --target $(head -n 1 /var/lib/postgresql/*/main/postmaster.pid)"
+    site.shell(f"mkdir {small} && {inside} sh -c 'mount -t tmpfs -o size=1m none {small} && chown postgres: {small}'")
     psql = "runuser -u postgres -- psql --quiet --command"
     site.shell(f"""{psql} "CREATE TABLESPACE small LOCATION '{small}'" """)
     site.shell(f"{psql} 'GRANT CREATE ON TABLESPACE small TO shop'")
@@ -293,7 +295,7 @@ def test_a_full_disk_of_the_database_fails_the_migration(site, load):
         failed(site, site.run("deploy", 2), before, "migrate", "No space left on device")
     finally:
         (site.source / "migrations/versions/0004.py").unlink()
-        site.shell(f"{psql} 'DROP TABLESPACE small' && umount {small} && rmdir {small}")
+        site.shell(f"{psql} 'DROP TABLESPACE small' && {inside} umount {small} && rmdir {small}")
 
 
 @pytest.mark.skipif(subprocess.run(["unshare", "--mount", "true"]).returncode != 0, reason="may not mount")

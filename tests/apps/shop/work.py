@@ -8,6 +8,8 @@ from pathlib import Path
 if os.environ.get("BROKEN") == "worker":
     sys.exit("the worker is on strike")
 beat = Path(os.environ["HOME"]) / "worker.beat"
+whole = beat.with_suffix(".part")
 while True:
-    beat.write_text(os.environ["SLIPWAY_RELEASE"])
+    whole.write_text(os.environ["SLIPWAY_RELEASE"])
+    whole.replace(beat)
     time.sleep(0.2)
