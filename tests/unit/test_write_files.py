@@ -84,3 +84,56 @@ def test_one_refused_file_keeps_all_from_being_written(run, file, check):
     assert said["failed"]
     assert "b.conf is refused" in said["msg"]
     assert not file.exists()
+
+
+def test_directories_links_and_files_are_settled_in_their_order(run, tmp_path):
+    top = tmp_path / "top"
+    wanted = [
+        {"dest": str(top), "directory": True, "mode": "0750"},
+        {"dest": str(top / "a.conf"), "content": "text"},
+        {"dest": str(top / "b.conf"), "link": "a.conf"},
+    ]
+    assert run(*wanted)["changed_files"] == [str(top), str(top / "a.conf"), str(top / "b.conf")]
+    assert (mode(top), (top / "b.conf").read_text()) == (0o750, "text")
+    assert not run(*wanted)["changed"]
+    (top / "b.conf").unlink()
+    (top / "b.conf").write_text("in the way")
+    assert run(*wanted)["changed_files"] == [str(top / "b.conf")]
+    assert (top / "b.conf").is_symlink()
+
+
+def test_what_was_changed_before_a_refused_file_is_put_back(run, file):
+    link = file.with_name("link")
+    old = [{"dest": str(file), "content": "old", "mode": "0600"}, {"dest": str(link), "link": "a.conf"}]
+    run(*old)
+    new = [{"dest": str(file), "content": "new"}, {"dest": str(link), "link": "elsewhere"}]
+    fresh = {"dest": str(file.with_name("fresh")), "content": "x"}
+    bad = {"dest": str(file.with_name("bad")), "content": "x", "validate": "false %s"}
+    assert "nothing was written" in run(*new, fresh, bad)["msg"]
+    assert not run(*old)["changed"]
+    assert sorted(path.name for path in file.parent.iterdir()) == ["a.conf", "link"]
+
+
+def test_a_file_is_judged_with_those_before_it_in_place(run, file):
+    first = {"dest": str(file), "content": "text"}
+    second = {
+        "dest": str(file.with_name("b")),
+        "content": "x",
+        "validate": f"test %s -nt {file}",
+        "needs_earlier": True,
+    }
+    assert run(first, second, check=True)["changed"]
+    assert run(first, second)["changed"]
+    assert run({**second, "content": "y", "validate": "false %s"}, check=True)["failed"]
+
+
+@pytest.mark.parametrize("more", [{}, {"content": "x", "link": "y"}, {"link": "y", "directory": True}])
+def test_exactly_one_kind_is_asked_for(run, file, more):
+    assert "exactly one of" in run({"dest": str(file), **more})["msg"]
+
+
+def test_a_user_who_is_not_there_ends_it_but_not_a_check(run, file):
+    wanted = {"dest": str(file), "content": "x", "owner": "no-such-user"}
+    assert "no-such-user is no user" in run(wanted)["msg"]
+    assert run(wanted, check=True)["changed"]
+    assert not file.exists()

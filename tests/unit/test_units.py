@@ -1,15 +1,12 @@
-"""When service_stale calls a unit stale, and when not."""
+"""When the module units calls a unit stale, and when not."""
 
-import importlib.util
 import os
-from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parents[2] / "plugins/modules/service_stale.py"
-spec = importlib.util.spec_from_file_location("service_stale", SOURCE)
-service_stale = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(service_stale)
+from .conftest import load
+
+units = load("plugins/modules/units.py")
 
 
 @pytest.fixture
@@ -20,38 +17,38 @@ def conf(tmp_path):
 
 
 def files(conf):
-    return service_stale.files_below([str(conf)])
+    return units.files_below([str(conf)])
 
 
 def newest(conf):
-    return max(map(service_stale.changed_at, files(conf)))
+    return max(map(units.changed_at, files(conf)))
 
 
 def test_timestamp_keeps_microseconds():
     text = "Sun 2026-11-22 22:12:29.123456 UTC"
-    assert service_stale.parse_timestamp(text) == 1795385549_123456_000
+    assert units.parse_timestamp(text) == 1795385549_123456_000
 
 
 @pytest.mark.parametrize("text", ["", "n/a"])
 def test_no_timestamp_is_none(text):
-    assert service_stale.parse_timestamp(text) is None
+    assert units.parse_timestamp(text) is None
 
 
 def test_unit_started_after_the_change_is_fresh(conf):
-    assert not service_stale.is_stale(files(conf), newest(conf), None)
+    assert not units.is_stale(files(conf), newest(conf), None)
 
 
 def test_file_changed_a_microsecond_after_the_start_is_stale(conf):
-    assert service_stale.is_stale(files(conf), newest(conf) - 1000, None)
+    assert units.is_stale(files(conf), newest(conf) - 1000, None)
 
 
 def test_inactive_unit_is_not_stale(conf):
-    assert not service_stale.is_stale(files(conf), None, None)
+    assert not units.is_stale(files(conf), None, None)
 
 
 def test_recorded_files_are_not_stale(conf):
-    recorded = service_stale.fingerprint(files(conf))
-    assert not service_stale.is_stale(files(conf), 0, recorded)
+    recorded = units.fingerprint(files(conf))
+    assert not units.is_stale(files(conf), 0, recorded)
 
 
 @pytest.mark.parametrize(
@@ -65,36 +62,36 @@ def test_recorded_files_are_not_stale(conf):
     ids=["content", "new file", "removed file", "mode"],
 )
 def test_change_after_the_record_is_stale(conf, change):
-    recorded = service_stale.fingerprint(files(conf))
+    recorded = units.fingerprint(files(conf))
     change(conf)
-    assert service_stale.is_stale(files(conf), 0, recorded)
+    assert units.is_stale(files(conf), 0, recorded)
 
 
 def test_rewriting_the_same_content_after_the_record_is_not_stale(conf):
-    recorded = service_stale.fingerprint(files(conf))
+    recorded = units.fingerprint(files(conf))
     os.utime(conf / "a.conf")
-    assert not service_stale.is_stale(files(conf), 0, recorded)
+    assert not units.is_stale(files(conf), 0, recorded)
 
 
 def test_content_behind_a_link_counts(conf, tmp_path_factory):
     target = tmp_path_factory.mktemp("elsewhere") / "target"
     target.write_text("one")
     (conf / "link").symlink_to(target)
-    recorded = service_stale.fingerprint(files(conf))
+    recorded = units.fingerprint(files(conf))
     target.write_text("two")
-    assert service_stale.is_stale(files(conf), newest(conf) - 1, recorded)
+    assert units.is_stale(files(conf), newest(conf) - 1, recorded)
 
 
 def test_missing_paths_and_dangling_links_are_harmless(conf):
     (conf / "link").symlink_to("nowhere")
-    found = service_stale.files_below([str(conf), "/nonexistent/file"])
+    found = units.files_below([str(conf), "/nonexistent/file"])
     assert conf / "link" in found
-    assert service_stale.fingerprint(found)
+    assert units.fingerprint(found)
 
 
 def test_a_record_from_before_the_last_start_does_not_count(tmp_path):
     stamp = tmp_path / "nginx.service.loaded"
-    assert service_stale.recorded_since(stamp, 0) is None
+    assert units.recorded_since(stamp, 0) is None
     stamp.write_text("abc")
-    assert service_stale.recorded_since(stamp, stamp.stat().st_mtime_ns) == "abc"
-    assert service_stale.recorded_since(stamp, stamp.stat().st_mtime_ns + 1) is None
+    assert units.recorded_since(stamp, stamp.stat().st_mtime_ns) == "abc"
+    assert units.recorded_since(stamp, stamp.stat().st_mtime_ns + 1) is None
