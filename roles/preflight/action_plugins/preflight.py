@@ -96,8 +96,10 @@ class Inventory:
         self.sources = [Path(source) for source in sources if os.path.exists(source)]
         beside = [source if source.is_dir() else source.parent for source in self.sources]
         self.files = [source for source in self.sources if source.is_file()]
-        for top in dict.fromkeys([*beside, Path(playbook_directory)]):
-            for kind, names in (("group_vars", groups), ("host_vars", hosts)):
+        # Last is what wins: a group's own file goes before what all have, which the project's wiring is part of.
+        own = [group for group in groups if group != "all"]
+        for kind, names in (("group_vars", ["all"]), ("group_vars", own), ("host_vars", hosts)):
+            for top in dict.fromkeys([*beside, Path(playbook_directory)]):
                 for name in names:
                     self.files += self._below(top / kind / name)
 
@@ -282,6 +284,8 @@ class Judge:
         if "ssl_cert_file" in (database.get("postgres_settings") or {}):
             return
         names = [str(name) for name in database.get("postgres_tls_names") or []]
+        if not names:
+            return  # said already
         for name, value in settings.items():
             host = _postgres_host(str(value))
             verified = bool(values.get("app_database_ca")) and host in names
@@ -296,7 +300,7 @@ class Judge:
 
     def postgres(self, values: Mapping[str, object]) -> None:
         """Judge the names and the files of PostgreSQL's certificate."""
-        names = values.get("postgres_tls_names")
+        names = values.get("postgres_tls_names") if values.get("postgres_clients") else None
         if names is not None and (not names or any(not _TLS_NAME.fullmatch(str(name)) for name in names)):
             self.wrong(
                 "postgres_tls_names",
