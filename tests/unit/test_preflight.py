@@ -21,7 +21,7 @@ GOOD = {
     "app_domains": ["shop.example"],
 }
 CASES = {
-    "names of a certificate": ({"postgres_tls_names": ["db 1"]}, ["postgres_tls_names", "db1.example.com"]),
+    "classes of an audit": ({"postgres_audit_classes": ["ddl", "dml"]}, ["postgres_audit_classes", "misc_set", "dml"]),
     "missing source": ({"app_source": None}, ["app_source", "not set", "a directory on this computer, or a git URL"]),
     "source that is not there": ({"app_source": "/nowhere"}, ["app_source", "all.yml:2", "no directory /nowhere"]),
     "wrong name": ({"app_name": "My_Shop"}, ["app_name", "all.yml:1", "[a-z][a-z0-9-]{0,30}"]),
@@ -153,6 +153,13 @@ def test_a_database_elsewhere_whose_url_says_how_is_taken(inventory: Path) -> No
     write(inventory, NETWORK | {"app_secrets": there})
     inventory.write_text("[web]\none ansible_host=127.0.0.1 ansible_port=1\n[db]\ntwo\n")
     assert "leads to" not in run(inventory)
+
+
+def test_names_that_no_certificate_can_have_are_refused(inventory: Path) -> None:
+    write(inventory, NETWORK)
+    (inventory.parent / "group_vars/db.yml").write_text("postgres_tls_names: [db 1]\n")
+    printed = refuse(inventory)
+    assert [word for word in ("postgres_tls_names", "db.yml:1", "db1.example.com") if word not in printed] == []
 
 
 def test_a_provided_certificate_is_tried_here(inventory: Path) -> None:
