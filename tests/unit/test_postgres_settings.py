@@ -83,3 +83,34 @@ def test_no_setting_logs_a_secret():
     conf = render(4096, 2)
     assert conf["log_statement"] == "none"
     assert conf["log_parameter_max_length"] == conf["log_parameter_max_length_on_error"] == "0"
+
+
+def test_tls_is_the_roles_where_somebody_comes_over_the_network():
+    server = "/etc/postgresql/slipway-tls/server.pem"
+    conf = render(4096, 2, postgres_clients=["10.0.0.0/8"])
+    assert (conf["ssl"], conf["ssl_cert_file"], conf["ssl_key_file"]) == ("on", server, server)
+    assert "ssl_cert_file" not in render(4096, 2)
+    own = render(4096, 2, postgres_clients=["10.0.0.0/8"], postgres_settings={"ssl_cert_file": "/etc/own.pem"})
+    assert (own["ssl_cert_file"], "ssl_key_file" in own) == ("/etc/own.pem", False)
+
+
+def test_audit_is_off_until_some_app_of_the_machine_asks_for_it():
+    conf = render(4096, 2)
+    assert [name for name in conf if "pgaudit" in name or name == "shared_preload_libraries"] == []
+    conf = render(4096, 2, ["# audit: write role"])
+    assert (conf["shared_preload_libraries"], conf["pgaudit.log"]) == ("pgaudit", "role,write")
+    both = render(4096, 2, ["# audit: write role"], postgres_audit_enabled=True)
+    assert both["pgaudit.log"] == "ddl,role,write"
+    assert (both["pgaudit.log_parameter"], both["pgaudit.log_catalog"]) == ("off", "off")
+
+
+@pytest.mark.parametrize(
+    ("own", "libraries"),
+    [("pg_stat_statements", "pg_stat_statements,pgaudit"), ("a, pgaudit ,b", "a,pgaudit,b"), ("", "pgaudit")],
+)
+def test_libraries_of_the_inventory_stay(own, libraries):
+    settings = {"shared_preload_libraries": own}
+    assert (
+        render(4096, 2, postgres_settings=settings, postgres_audit_enabled=True)["shared_preload_libraries"]
+        == libraries
+    )

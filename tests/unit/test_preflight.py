@@ -21,6 +21,7 @@ GOOD = {
     "app_domains": ["shop.example"],
 }
 CASES = {
+    "classes of an audit": ({"postgres_audit_classes": ["ddl", "dml"]}, ["postgres_audit_classes", "misc_set", "dml"]),
     "missing source": ({"app_source": None}, ["app_source", "not set", "a directory on this computer, or a git URL"]),
     "source that is not there": ({"app_source": "/nowhere"}, ["app_source", "all.yml:2", "no directory /nowhere"]),
     "wrong name": ({"app_name": "My_Shop"}, ["app_name", "all.yml:1", "[a-z][a-z0-9-]{0,30}"]),
@@ -120,6 +121,64 @@ def test_a_web_machine_that_is_not_the_databases_must_be_told_the_way(inventory:
     write(inventory, {})
     inventory.write_text("[web]\none\n[db]\ntwo\n")
     assert "app_secrets.DATABASE_URL" in refuse(inventory)
+
+
+NETWORK = {"postgres_clients": ["127.0.0.2"], "postgres_password": "long-enough"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"DATABASE_URL": "postgresql://u:canary@10.9.9.9/shop"}, ["leads to 10.9.9.9", "(127.0.0.1, two)"]),
+        (
+            {"DATABASE_URL": "postgresql://u:canary@two/shop", "REPORTS_URL": "postgres://u:canary@reports.example/r"},
+            ["REPORTS_URL", "leads to reports.example"],
+        ),
+    ],
+    ids=["the app's own", "another one"],
+)
+def test_a_database_that_would_not_be_verified_is_refused(inventory: Path, settings: dict, words: list) -> None:
+    write(inventory, NETWORK | {"app_secrets": settings})
+    inventory.write_text("[web]\none\n[db]\ntwo ansible_host=127.0.0.1 ansible_port=1\n")
+    printed = refuse(inventory)
+    assert [word for word in [*words, "postgres_tls_names", "sslmode=..."] if word not in printed] == []
+    assert "canary" not in printed
+
+
+def test_a_database_elsewhere_whose_url_says_how_is_taken(inventory: Path) -> None:
+    there = {
+        "DATABASE_URL": "postgresql://u:p@two/shop",
+        "REPORTS_URL": "postgres://u:p@reports.example/r?sslmode=require",
+    }
+    write(inventory, NETWORK | {"app_secrets": there})
+    inventory.write_text("[web]\none ansible_host=127.0.0.1 ansible_port=1\n[db]\ntwo\n")
+    assert "leads to" not in run(inventory)
+
+
+def test_names_that_no_certificate_can_have_are_refused(inventory: Path) -> None:
+    write(inventory, NETWORK)
+    (inventory.parent / "group_vars/db.yml").write_text("postgres_tls_names: [db 1]\n")
+    printed = refuse(inventory)
+    assert [word for word in ("postgres_tls_names", "db.yml:1", "db1.example.com") if word not in printed] == []
+
+
+def test_a_provided_certificate_is_tried_here(inventory: Path) -> None:
+    made = {}
+    for name in ("one", "two"):
+        made[name] = [inventory.parent / f"{name}.{kind}" for kind in ("pem", "key")]
+        words = ["openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        words += ["-subj", "/CN=db", "-keyout", str(made[name][1]), "-out", str(made[name][0])]
+        subprocess.run(words, check=True, capture_output=True)
+    given = {"postgres_tls_certificate": str(made["one"][0]), "postgres_tls_ca": str(made["two"][1])}
+    write(inventory, given)
+    assert "postgres_tls_key" in (printed := refuse(inventory))
+    assert "three PEM files" in printed
+    write(inventory, given | {"postgres_tls_key": str(made["two"][1])})
+    printed = refuse(inventory)
+    assert "KEY_VALUES_MISMATCH" in printed or "key values mismatch" in printed
+    assert "a CA's certificate" in printed
+    write(inventory, given | {"postgres_tls_key": str(made["one"][1]), "postgres_tls_ca": "nowhere.pem"})
+    assert "nowhere.pem cannot be read" in refuse(inventory)
 
 
 @pytest.mark.parametrize("given", [(), ("--vault-password-file", "other")], ids=["no password", "another password"])

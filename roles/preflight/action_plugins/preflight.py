@@ -9,8 +9,10 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import ssl
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import yaml
 from ansible.errors import AnsibleError
@@ -78,6 +80,8 @@ KNOWN_KEYS = frozenset(
         "192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf",
     )
 )
+TLS_FILES = ("postgres_tls_certificate", "postgres_tls_key", "postgres_tls_ca")
+_TLS_NAME = re.compile(r"[0-9A-Za-z_.:-]+")
 _LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _DOMAIN = re.compile(rf"^(\*\.)?{_LABEL}(\.{_LABEL})*\.?$|^[0-9A-Fa-f:.]+$")
 _WAY_OUT = re.compile(r"resolver|https|database|any|[0-9]{1,5}/(tcp|udp)( to [0-9A-Fa-f:.]+(/[0-9]{1,3})?)?")
@@ -92,8 +96,10 @@ class Inventory:
         self.sources = [Path(source) for source in sources if os.path.exists(source)]
         beside = [source if source.is_dir() else source.parent for source in self.sources]
         self.files = [source for source in self.sources if source.is_file()]
-        for top in dict.fromkeys([*beside, Path(playbook_directory)]):
-            for kind, names in (("group_vars", groups), ("host_vars", hosts)):
+        # Last is what wins: a group's own file goes before what all have, which the project's wiring is part of.
+        own = [group for group in groups if group != "all"]
+        for kind, names in (("group_vars", ["all"]), ("group_vars", own), ("host_vars", hosts)):
+            for top in dict.fromkeys([*beside, Path(playbook_directory)]):
                 for name in names:
                     self.files += self._below(top / kind / name)
 
@@ -261,10 +267,50 @@ class Judge:
             self.wrong(
                 "app_secrets.DATABASE_URL",
                 f"{host} is not the machine of the group db, so that it must be told the way there.",
-                "postgresql://APP:PASSWORD@ADDRESS:5432/APP?sslmode=require, and postgres_clients and"
-                " postgres_password; see docs/runbooks/add-a-machine.md",
+                "postgresql://APP:PASSWORD@ADDRESS:5432/APP, and postgres_clients and postgres_password;"
+                " see docs/runbooks/add-a-machine.md",
                 key="DATABASE_URL",
             )
+
+    def verification(self, values: Mapping[str, object], database: Mapping[str, object]) -> None:
+        """Judge whether each connection to a PostgreSQL says, or is told, how the server is verified.
+
+        ``values`` are a web machine's, ``database`` those of the machine of the group db. The app is told by PGSSLMODE,
+        which holds for every URL that says nothing itself; a URL is never printed, since a password is in it.
+        """
+        settings = {**(values.get("app_environment") or {}), **(values.get("app_secrets") or {})}
+        if not database.get("postgres_clients") or "PGSSLMODE" in settings:
+            return
+        if "ssl_cert_file" in (database.get("postgres_settings") or {}):
+            return
+        names = [str(name) for name in database.get("postgres_tls_names") or []]
+        if not names:
+            return  # said already
+        for name, value in settings.items():
+            host = _postgres_host(str(value))
+            verified = bool(values.get("app_database_ca")) and host in names
+            if host and not verified and (name == "DATABASE_URL" or values.get("app_database_ca")):
+                self.wrong(
+                    name,
+                    f"it leads to {host}, which is none of postgres_tls_names ({', '.join(names)}), and says nothing of"
+                    " how that is verified.",
+                    "one of these names; or that name in postgres_tls_names, if it is the machine of the group db; or"
+                    " sslmode=... in the URL, if it is another",
+                )
+
+    def postgres(self, values: Mapping[str, object]) -> None:
+        """Judge the names and the files of PostgreSQL's certificate."""
+        names = values.get("postgres_tls_names") if values.get("postgres_clients") else None
+        if names is not None and (not names or any(not _TLS_NAME.fullmatch(str(name)) for name in names)):
+            self.wrong(
+                "postgres_tls_names",
+                f"{list(map(str, names))} is no list of names.",
+                "host names and addresses such as [db1.example.com, 10.0.0.10]",
+            )
+        given = [name for name in TLS_FILES if values.get(name)]
+        for name in TLS_FILES:
+            if given and name not in given:
+                self.wrong(name, f"it is not set, and {given[0]} is.", "three PEM files, or none of them")
 
     def settings(self, variable: str, settings: Mapping[str, object]) -> None:
         """Judge an app's own settings; the values of secrets are never named."""
@@ -310,6 +356,20 @@ class Judge:
             )
 
 
+def _postgres_host(url: str) -> str:
+    """Return which machine a PostgreSQL URL leads to; "" for a socket, another URL, or one that says its sslmode."""
+    try:
+        parts = urlsplit(url)
+        asked = parse_qs(parts.query)
+    except ValueError:
+        return ""
+    if not re.fullmatch(r"postgres(ql)?([+]\w+)?", parts.scheme) or {"sslmode", "ssl"} & set(asked):
+        return ""
+    # Not parts.hostname, which is in lower case and ends where a password has a bracket.
+    host = asked.get("host", [re.sub(r":[0-9]*$", "", parts.netloc.rpartition("@")[2])])[0]
+    return "" if host.startswith("/") else host.strip("[]")
+
+
 def _plain(spec: Mapping) -> dict:
     """Return an argument spec as ArgumentSpecValidator takes it: without its prose."""
     plain = {key: value for key, value in spec.items() if key in ("type", "choices", "elements", "required")}
@@ -351,20 +411,28 @@ class ActionModule(ActionBase):
         judge.placeholders()
         judge.groups(groups)
         known = {name: spec for role in specs.values() for name, spec in role.items()} | SHARED
-        for host in machines if not judge.problems else []:
+        databases = groups.get("db") or []
+        # The database's machine first: what it is called is asked of the others.
+        for host in sorted(machines, key=lambda host: host not in databases) if not judge.problems else []:
             raw = task_vars["hostvars"].raw_get(host)
             judge.names(raw, known)
-            values = self._values(host, raw, defaults, known, judge)
+            values = self._values({**raw, "hostvars": task_vars["hostvars"]}, defaults, known, judge)
             for role, members in ROLES.items():
                 if not any(host in (groups.get(group) or []) for group in members):
                     continue
                 for name, spec in (specs[role] | SHARED).items():
                     if name in raw and name in values and values[name] is not None:
                         judge.types(name, values[name], spec)
+            if host in databases:
+                database = values
+                judge.postgres(values)
+                self._files(values, judge)
             if host in (groups.get("web") or []):
                 judge.app(values)
-                if groups.get("db") and host not in groups["db"]:
+                if databases and host not in databases:
                     judge.database(host, values)
+                if databases:
+                    judge.verification(values, database)
         if judge.problems:
             count = len(judge.problems)
             things = "1 thing" if count == 1 else f"{count} things"
@@ -386,7 +454,30 @@ class ActionModule(ActionBase):
             defaults |= yaml.safe_load((directory / role / "defaults" / "main.yml").read_text()) or {}
         return specs, defaults
 
-    def _values(self, host: str, raw: Mapping, defaults: Mapping, known: Mapping, judge: Judge) -> dict:
+    def _files(self, values: Mapping, judge: Judge) -> None:
+        """Judge by OpenSSL whether PostgreSQL's provided certificate, its key and its CA can be used."""
+        real = {}
+        for name in TLS_FILES if all(values.get(name) for name in TLS_FILES) else ():
+            try:
+                real[name] = self._loader.get_real_file(self._find_needle("files", str(values[name])))
+            except AnsibleError as error:
+                judge.wrong(name, f"{values[name]} cannot be read: {' '.join(str(error).split())}", "a PEM file here")
+        if len(real) < len(TLS_FILES):
+            return
+        certificate, key, ca = (real[name] for name in TLS_FILES)
+        try:
+            # A key with a passphrase of its own is none that PostgreSQL could start with.
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, lambda: "")
+        except (OSError, ValueError) as error:
+            judge.wrong(TLS_FILES[0], f"it and postgres_tls_key cannot be used: {error}.", "a certificate and its key")
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(ca)
+        except OSError as error:
+            judge.wrong(TLS_FILES[2], f"it cannot be used: {error}.", "a CA's certificate")
+        for file in real.values():
+            self._loader.cleanup_tmp_file(file)
+
+    def _values(self, raw: Mapping, defaults: Mapping, known: Mapping, judge: Judge) -> dict:
         """Return what a machine's variables of ours come to; what needs the machine's facts is left out."""
         templar = self._templar.copy_with_new_env(available_variables={**defaults, **raw})
         values = {}
