@@ -89,7 +89,8 @@ class Site(Machine):
         self.idle()
         live = self.live
         assert self.units() == {f"shop-web@{live}.socket", f"shop-web@{live}.service", f"shop-worker@{live}.service"}
-        assert self.shell("ls -A /srv/shop/incoming; ls -d /srv/shop/*/*.part", check=False) == ""
+        parts = "find /srv/shop -mindepth 2 -maxdepth 2 -name '*.part' ! -path '*/shared/*'"
+        assert self.shell(f"ls -A /srv/shop/incoming; {parts}") == ""
         enabled = self.shell("ls /etc/systemd/system/*.wants")
         assert set(re.findall(r"shop-\S+@([0-9a-f]{12})\.", enabled)) == {live}
         assert self.shell(f"find /srv/shop/releases -name web.sock ! -path '*/{live}/*'") == ""

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import certificates
 import pytest
 import yaml
 
@@ -56,6 +57,14 @@ CASES = {
         {"app_allow_outbound": ["resolver", "smtp"]},
         ["app_allow_outbound", "all.yml:5", "'smtp' is no way out", "587/tcp"],
     ),
+    "no certificate for provided": (
+        {"tls_mode": "provided"},
+        ["nginx_tls_certificate", "not set in any file", "a PEM file", "No machine was touched"],
+    ),
+    "certificate that is not there": (
+        {"tls_mode": "provided", "nginx_tls_certificate": "/no.pem", "nginx_tls_key": "/no.key"},
+        ["nginx_tls_certificate", "all.yml:6", "there is no file /no.pem", "the path of a PEM file"],
+    ),
     "unknown tls mode": ({"tls_mode": "magic"}, ["tls_mode", "all.yml:5", "selfsigned"]),
 }
 
@@ -102,6 +111,26 @@ def test_a_bad_value_is_refused_with_its_variable_place_and_form(inventory: Path
     write(inventory, settings)
     printed = refuse(inventory)
     assert [word for word in words if word not in printed] == []
+
+
+@pytest.mark.parametrize(
+    ("certificate", "key", "words"),
+    [
+        ("ecdsa", "rsa2048", "key and certificate do not belong together"),
+        ("expired", "expired", "has expired on"),
+        ("chain-order", "ecdsa", "the chain is out of order"),
+        ("other-name", "other-name", "is for other.example, 192.0.2.7, and not for shop.example"),
+    ],
+)
+def test_a_certificate_that_cannot_be_used_is_refused(inventory: Path, certificate: str, key: str, words: str) -> None:
+    directory = inventory.parent / "certificates"
+    directory.mkdir()
+    certificates.write(directory)
+    files = {"nginx_tls_certificate": f"{directory}/{certificate}.pem", "nginx_tls_key": f"{directory}/{key}.key"}
+    write(inventory, {"tls_mode": "provided", **files})
+    printed = refuse(inventory, "-vvv", "--diff")
+    assert "all.yml:6" in printed and words in printed
+    assert (directory / f"{key}.key").read_text().splitlines()[1] not in printed
 
 
 def test_an_inventory_without_web_is_refused(inventory: Path) -> None:

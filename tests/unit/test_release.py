@@ -278,6 +278,12 @@ def test_scale_is_kept_and_says_what_changed(operation):
     assert list((operation.root / "scale").iterdir()) == []
 
 
+def test_what_the_app_has_half_written_is_not_ours(tmp_path):
+    for directory in ("releases/0123.part", "cache/4567.part", "shared/film.part"):
+        (tmp_path / directory).mkdir(parents=True)
+    assert sorted(part.name for part in host.half_written(tmp_path)) == ["0123.part", "4567.part"]
+
+
 # Directories
 def files_below(top):
     return {str(path.relative_to(top)): stat.S_IMODE(path.lstat().st_mode) for path in top.rglob("*")}

@@ -91,6 +91,7 @@ class ActionModule(ActionBase):
         self._display.warning(
             f"A new vault password was put into {password_file}. Keep a copy of it in a safe place:"
             " without it nobody can read or change the secrets of this environment."
+            + ("" if password_file.name == ".vault-password" else f" Runs want --vault-password-file {password_file}")
         )
         return VaultSecret(password)
 

@@ -99,7 +99,7 @@ class Follower:
             and up <= {release.name, *warm}
             and bool(last)
             and last[0]["id"] == release.name
-            and not any(self.root.glob("*/*.part"))
+            and not host.half_written(self.root)
             and not any(self.root.glob("incoming/*"))
             and not self.running()
         )

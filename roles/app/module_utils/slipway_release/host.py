@@ -114,3 +114,8 @@ def write(path: Path, text: str, mode: int, group: int = 0) -> None:
     os.chown(part, 0, group)
     part.chmod(mode)
     part.rename(path)
+
+
+def half_written(root: Path) -> list[Path]:
+    """Return what an interrupted operation has left below an app's directory; in shared all is the app's own."""
+    return [part for part in root.glob("*/*.part") if part.parent.name != "shared"]

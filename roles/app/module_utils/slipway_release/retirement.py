@@ -38,7 +38,7 @@ def up(unit: str) -> bool:
 
 def clear_parts(operation: Operation) -> bool:
     """Remove what was half written; say whether there was any."""
-    parts = list(operation.root.glob("*/*.part"))
+    parts = host.half_written(operation.root)
     for part in parts:
         shutil.rmtree(part, ignore_errors=True) if part.is_dir() else part.unlink(missing_ok=True)
     return bool(parts)
