@@ -53,6 +53,7 @@ class Bench:
     def note(self, seconds: dict[str, float]) -> None:
         """Add the figures of a repetition."""
         for name, value in seconds.items():
+            say(f"{name}: {value:.1f} s")
             self.result["seconds"].setdefault(name, []).append(round(value, 2))
 
     def rounds(self) -> None:

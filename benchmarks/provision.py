@@ -10,7 +10,7 @@ from pathlib import Path
 
 from machines import ROOT, Machine, Site, certificate_authorities
 
-STEP = re.compile(r"^(\S.*?) -{3,} ([0-9.]+)s$", re.M)
+STEP = re.compile(r"^(\S.*?) -+ ([0-9.]+)s$", re.M)
 
 
 def timed(action: object, *arguments: object) -> float:

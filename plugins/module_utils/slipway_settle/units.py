@@ -1,82 +1,6 @@
-"""Settle several systemd units at once: enabled, started, and whether they run what is on disk."""
+"""systemd units: enabled, started, and whether they run what is on disk."""
 
 from __future__ import annotations
-
-DOCUMENTATION = r"""
-module: units
-short_description: Enable and start systemd units, and notice those that run on an older configuration
-description:
-  - Ansible that is killed between a changed file and its handler leaves a daemon that runs the old
-    configuration, and the next run finds every file as it should be. This module looks at both.
-  - A unit is stale when one of its files was changed after the unit was started, and the files are not those that
-    were last recorded with I(state=loaded). A unit that is not active is not stale - starting it reads the files -
-    unless I(required) is set.
-  - systemd reads its own files again where a unit of the list needs it.
-options:
-  units:
-    description: The units, in the order in which they are settled.
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      name:
-        description: The unit, with its suffix.
-        type: str
-        required: true
-      enabled:
-        description: Whether it shall be enabled. Where nothing is said, that is left as it is.
-        type: bool
-      started:
-        description: Whether it shall be started where it is not active.
-        type: bool
-        default: false
-      paths:
-        description:
-          - Files, and directories with all that is in them, that the unit has to have read. A path that does not exist
-            is no file.
-        type: list
-        elements: path
-        default: []
-      topic:
-        description: What the unit is called in I(stale); its name where nothing is said.
-        type: str
-      required:
-        description: Whether it is stale too where it is not active.
-        type: bool
-        default: false
-  state:
-    description:
-      - C(settled) enables, starts and looks. It reports C(changed) when it did something, or when a unit is stale.
-      - C(loaded) records that the units have read their files. What makes them read ends with it.
-    type: str
-    choices: [settled, loaded]
-    default: settled
-attributes:
-  check_mode:
-    support: full
-"""
-
-EXAMPLES = r"""
-- name: See that nginx runs what is on disk
-  units:
-    units:
-      - {name: nginx.service, enabled: true, started: true, paths: [/etc/nginx]}
-  register: units
-  notify: Reload nginx
-"""
-
-RETURN = r"""
-stale:
-  description: The topics of the units that have not read what is on disk.
-  type: list
-  elements: str
-  returned: always
-done:
-  description: What was done to which unit.
-  type: list
-  elements: str
-  returned: always
-"""
 
 import hashlib
 import os
@@ -167,19 +91,29 @@ def is_stale(files: list[Path], started: int | None, recorded: str | None) -> bo
     return recorded != fingerprint(files)
 
 
-class Settled(NamedTuple):
-    """What came of one unit."""
+def real(unit: dict) -> dict | None:
+    """The unit with its instance, which is what a link's target is called; None where that link is not there."""
+    if not unit["instance_of"]:
+        return unit
+    link = Path(unit["instance_of"])
+    if not link.is_symlink():
+        return None
+    return unit | {"name": unit["name"].replace("@.", f"@{Path(os.readlink(link)).name}.")}
+
+
+class Outcome(NamedTuple):
+    """What came of units."""
 
     done: list[str]
-    stale: bool
+    stale: list[str]
 
 
 class Units:
     """The units of one call, and what systemd says of them."""
 
-    def __init__(self, module: AnsibleModule) -> None:
+    def __init__(self, module: AnsibleModule, units: list[dict]) -> None:
         self.module = module
-        self.wanted: list[dict] = module.params["units"]
+        self.wanted = [unit for unit in map(real, units) if unit]
         self.now: list[dict[str, str]] = []
 
     def look(self) -> None:
@@ -201,7 +135,17 @@ class Units:
         if status != 0:
             self.module.fail_json(msg=f"systemctl {' '.join(words)} failed: {(err or out).strip()}")
 
-    def settle(self, wanted: dict, now: dict[str, str]) -> Settled:
+    def is_probed(self, unit: dict) -> bool:
+        """Whether the unit's own question is answered with yes."""
+        if not unit["probe"]:
+            return True
+        try:
+            status, _, _ = self.module.run_command(unit["probe"], handle_exceptions=False)
+        except OSError:
+            return False
+        return status == 0
+
+    def settle_one(self, wanted: dict, now: dict[str, str]) -> Outcome:
         """Enable and start it where that is wanted and is not so, or see whether it is stale."""
         name, done = wanted["name"], []
         is_enabled = now.get("UnitFileState") in ("enabled", "enabled-runtime")
@@ -213,12 +157,23 @@ class Units:
         if not self.module.check_mode:
             for verb in done:
                 self.systemctl(verb, "--", name)
+        said = [f"{verb} {name}" for verb in done]
         if "start" in done:
-            return Settled([f"{verb} {name}" for verb in done], stale=False)
+            return Outcome(said, [])
         files = files_below(wanted["paths"])
         started = active_since(now)
         stale = is_stale(files, started, recorded_since(STAMPS / f"{name}.loaded", started))
-        return Settled([f"{verb} {name}" for verb in done], stale or (wanted["required"] and not is_active))
+        stale = stale or (wanted["required"] and not is_active) or not self.is_probed(wanted)
+        return Outcome(said, [wanted["topic"] or name] if stale else [])
+
+    def settle(self) -> Outcome:
+        """Settle all in their order."""
+        self.look()
+        outcomes = [self.settle_one(*pair) for pair in zip(self.wanted, self.now, strict=True)]
+        return Outcome(
+            [line for outcome in outcomes for line in outcome.done],
+            [topic for outcome in outcomes for topic in outcome.stale],
+        )
 
     def record(self) -> None:
         """Write down that the units have read their files."""
@@ -228,40 +183,3 @@ class Units:
             fresh = stamp.with_suffix(".new")
             fresh.write_text(fingerprint(files_below(unit["paths"])))
             fresh.replace(stamp)
-
-
-def main() -> None:
-    """Run as an Ansible module."""
-    spec = {
-        "name": {"type": "str", "required": True},
-        "enabled": {"type": "bool"},
-        "started": {"type": "bool", "default": False},
-        "paths": {"type": "list", "elements": "path", "default": []},
-        "topic": {"type": "str"},
-        "required": {"type": "bool", "default": False},
-    }
-    module = AnsibleModule(
-        argument_spec={
-            "units": {"type": "list", "elements": "dict", "options": spec, "required": True},
-            "state": {"type": "str", "choices": ["settled", "loaded"], "default": "settled"},
-        },
-        supports_check_mode=True,
-    )
-    units = Units(module)
-    if module.params["state"] == "loaded":
-        if not module.check_mode:
-            units.record()
-        module.exit_json(changed=False, stale=[], done=[])
-    units.look()
-    done: list[str] = []
-    stale: list[str] = []
-    for wanted, now in zip(units.wanted, units.now, strict=True):
-        settled = units.settle(wanted, now)
-        done += settled.done
-        if settled.stale:
-            stale.append(wanted["topic"] or wanted["name"])
-    module.exit_json(changed=bool(done or stale), stale=stale, done=done)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,53 +1,11 @@
-"""See that Debian packages are installed: one round trip, and next to no time where they are."""
+"""Debian packages that are to be installed: next to no time where they are."""
 
 from __future__ import annotations
-
-DOCUMENTATION = r"""
-module: debian_packages
-short_description: Install the Debian packages that are missing
-description:
-  - Where all are installed it asks dpkg alone, which takes some milliseconds.
-  - Where one is missing the lists of packages are fetched first, unless this module fetched them within the last hour,
-    and all are installed in one transaction, without recommended packages, keeping changed configuration files.
-  - An installation that was interrupted, by this module or by anything else, is finished first.
-  - Another program that holds a lock of apt or dpkg is waited for.
-  - It needs nothing on the machine but what a bare Debian has (M(ansible.builtin.apt) needs python3-apt).
-options:
-  names:
-    description: The packages.
-    type: list
-    elements: str
-    required: true
-  lock_timeout_seconds:
-    description: How long another program's lock is waited for, in seconds.
-    type: int
-    default: 600
-attributes:
-  check_mode:
-    support: full
-"""
-
-EXAMPLES = r"""
-- name: Install a web server
-  debian_packages:
-    names: [nginx, openssl]
-"""
-
-RETURN = r"""
-missing:
-  description: The packages that were not installed before.
-  type: list
-  elements: str
-  returned: always
-interrupted:
-  description: Whether an interrupted installation was found.
-  type: bool
-  returned: always
-"""
 
 import re
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -57,6 +15,7 @@ FRESH_SECONDS = 3600
 LISTS = Path("/var/lib/apt/lists")
 JOURNAL = Path("/var/lib/dpkg/updates")
 ATTEMPTS = 3
+FIRST_BOOT = Path("/run/cloud-init")
 APT = [
     "apt-get",
     "--quiet",
@@ -84,13 +43,20 @@ def lists_are_fresh(now: float) -> bool:
     return any(LISTS.glob("*_Packages*"))
 
 
+class Outcome(NamedTuple):
+    """What was found: packages that are missing, and whether an installation was interrupted."""
+
+    missing: list[str]
+    interrupted: bool
+
+
 class Packages:
     """The packages of this machine."""
 
-    def __init__(self, module: AnsibleModule) -> None:
+    def __init__(self, module: AnsibleModule, names: list[str], lock_timeout: int) -> None:
         self.module = module
-        self.names = list(dict.fromkeys(module.params["names"]))
-        self.lock_timeout = module.params["lock_timeout_seconds"]
+        self.names = list(dict.fromkeys(names))
+        self.lock_timeout = lock_timeout
         self.environment = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
 
     def run(self, command: list[str], attempts: int = 1) -> tuple[int, str]:
@@ -137,6 +103,12 @@ class Packages:
         if status != 0 and "dependency problems" not in said and "lock" not in said:
             self.module.fail_json(msg=f"An interrupted installation could not be finished: {said.strip()[-2000:]}")
 
+    def let_first_boot_finish(self) -> None:
+        """Wait for cloud-init: a machine that was created a minute ago still configures and upgrades itself."""
+        if (FIRST_BOOT / "enabled").exists() and not (FIRST_BOOT / "result.json").exists():
+            # How it ends is not looked at: with complaints of its own it has finished too.
+            self.module.run_command(["timeout", str(self.lock_timeout), "cloud-init", "status", "--wait"])
+
     def fetch_lists(self) -> None:
         """Fetch the lists of packages, unless that was done within the hour."""
         if lists_are_fresh(time.time()):
@@ -145,36 +117,20 @@ class Packages:
         FETCHED.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         FETCHED.touch()
 
-    def settle(self, interrupted: bool) -> None:
-        """Finish what was interrupted, and install what is missing."""
-        if interrupted:
+    def settle(self) -> Outcome:
+        """Finish what was interrupted and install what is missing. A check only looks."""
+        if not self.module.check_mode:
+            self.let_first_boot_finish()
+        found = Outcome(self.missing(), self.interrupted())
+        if self.module.check_mode or not any(found):
+            return found
+        if found.interrupted:
             self.finish()
         self.fetch_lists()
         wait = f"--option=DPkg::Lock::Timeout={self.lock_timeout}"
-        if interrupted:
+        if found.interrupted:
             # dpkg alone cannot mend everything: apt takes the package once more, or one that it depends on.
             self.must([*APT, wait, "--fix-broken", "install"])
         if self.missing():
             self.must([*APT, wait, "install", *self.names])
-
-
-def main() -> None:
-    """Run as an Ansible module."""
-    module = AnsibleModule(
-        argument_spec={
-            "names": {"type": "list", "elements": "str", "required": True},
-            "lock_timeout_seconds": {"type": "int", "default": 600},
-        },
-        supports_check_mode=True,
-    )
-    packages = Packages(module)
-    missing = packages.missing()
-    interrupted = packages.interrupted()
-    wanting = bool(missing) or interrupted
-    if wanting and not module.check_mode:
-        packages.settle(interrupted)
-    module.exit_json(changed=wanting, missing=missing, interrupted=interrupted)
-
-
-if __name__ == "__main__":
-    main()
+        return found
