@@ -227,6 +227,15 @@ UNIT = {
 USER = {"name": {"type": "str", "required": True}, "home": {"type": "path", "required": True}}
 
 
+class Module(AnsibleModule):
+    """A module that writes the names of what it settles into the machine's log, and not the contents."""
+
+    def _log_invocation(self) -> None:
+        paths = [file["dest"] for key in ("prepare", "files") for file in self.params[key]]
+        units = [unit["name"] for key in ("units", "loaded") for unit in self.params[key]]
+        self.log(f"Invoked for {' '.join([*self.params['packages'], *paths, *units])}")
+
+
 def listed(options: dict) -> dict:
     """The specification of a list of things that are described by these options."""
     return {"type": "list", "elements": "dict", "options": options, "default": []}
@@ -234,7 +243,7 @@ def listed(options: dict) -> dict:
 
 def main() -> None:
     """Run as an Ansible module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "prepare": listed(FILE),
             "packages": {"type": "list", "elements": "str", "default": []},
