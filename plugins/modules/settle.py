@@ -143,6 +143,17 @@ options:
         type: list
         elements: str
         default: []
+      when_stale:
+        description:
+          - What is done where it is stale. It is not in I(stale) then, and is recorded as loaded. Where nothing is
+            said, that is left to a handler.
+        type: str
+        choices: [reload, restart]
+      judge:
+        description: A command that is asked before. Where it fails nothing is done, and the task fails with its words.
+        type: list
+        elements: str
+        default: []
   loaded:
     description: Units that have read their files just now. What makes them read ends with this; nothing else is done.
     type: list
@@ -165,9 +176,7 @@ EXAMPLES = r"""
       - dest: /etc/nginx/conf.d/www.conf
         content: "{{ lookup('ansible.builtin.template', 'www.conf.j2') }}"
     units:
-      - {name: nginx.service, enabled: true, started: true, paths: [/etc/nginx]}
-  register: settled
-  notify: Reload nginx
+      - {name: nginx.service, enabled: true, started: true, paths: [/etc/nginx], judge: [nginx, -t], when_stale: reload}
 """
 
 RETURN = r"""
@@ -223,6 +232,8 @@ UNIT = {
     "topic": {"type": "str"},
     "required": {"type": "bool", "default": False},
     "probe": {"type": "list", "elements": "str", "default": []},
+    "when_stale": {"type": "str", "choices": ["reload", "restart"]},
+    "judge": {"type": "list", "elements": "str", "default": []},
 }
 USER = {"name": {"type": "str", "required": True}, "home": {"type": "path", "required": True}}
 

@@ -99,7 +99,7 @@ def test_a_record_from_before_the_last_start_does_not_count(tmp_path):
 def wanted(name="nginx.service", **more):
     """An entry of the list of units, with the rest as Ansible fills it in."""
     nothing = {"instance_of": None, "enabled": None, "started": False, "paths": [], "topic": None, "required": False}
-    return nothing | {"name": name, "probe": []} | more
+    return nothing | {"name": name, "probe": [], "when_stale": None, "judge": []} | more
 
 
 LONG_AGO = "Thu 1970-01-01 00:00:01.000000 UTC"
@@ -206,6 +206,40 @@ def test_a_unit_that_cannot_be_started_ends_it(module, systemd):
     module.status = {"systemctl": 1}
     with pytest.raises(Failed, match="systemctl start -- nginx.service failed: it went wrong"):
         units.Units(module, [wanted(started=True)]).settle()
+
+
+@pytest.fixture
+def stale(tmp_path_factory, systemd):
+    """A unit that has not read what is on disk, is judged by a command, and is to be reloaded."""
+    systemd["ActiveEnterTimestamp"] = LONG_AGO
+    file = tmp_path_factory.mktemp("etc") / "nginx.conf"
+    file.write_text("one")
+    return wanted(paths=[str(file)], judge=["nginx", "-t"], when_stale="reload", topic="configuration")
+
+
+def test_a_stale_unit_is_judged_and_acted_on_once(module, stale):
+    assert units.Units(module, [stale]).settle() == units.Outcome(["reload nginx.service"], [])
+    assert module.commands == [["nginx", "-t"], ["systemctl", "reload", "--", "nginx.service"]]
+    assert units.Units(module, [stale]).settle() == units.Outcome([], [])
+
+
+def test_what_the_judge_refuses_is_not_loaded_and_stays_stale(module, stale):
+    module.status = {"nginx": 1}
+    for _ in range(2):
+        with pytest.raises(Failed, match="goes on with what it has read before, for nginx -t says: it went wrong"):
+            units.Units(module, [stale]).settle()
+    assert module.commands == [["nginx", "-t"]] * 2
+
+
+def test_a_check_only_calls_it_stale(module, stale):
+    module.check_mode = True
+    assert units.Units(module, [stale]).settle() == units.Outcome(["reload nginx.service"], ["configuration"])
+    assert module.commands == []
+
+
+def test_a_unit_that_is_started_is_not_acted_on_as_well(module, stale, systemd):
+    systemd |= INACTIVE
+    assert units.Units(module, [stale | {"started": True}]).settle().done == ["start nginx.service"]
 
 
 def test_what_a_unit_has_loaded_is_recorded_but_not_by_a_check(settle, systemd, tmp_path_factory):

@@ -101,6 +101,15 @@ def real(unit: dict) -> dict | None:
     return unit | {"name": unit["name"].replace("@.", f"@{Path(os.readlink(link)).name}.")}
 
 
+def record(unit: dict) -> None:
+    """Write down that a unit has read its files."""
+    STAMPS.mkdir(mode=0o755, parents=True, exist_ok=True)
+    stamp = STAMPS / f"{unit['name']}.loaded"
+    fresh = stamp.with_suffix(".new")
+    fresh.write_text(fingerprint(files_below(unit["paths"])))
+    fresh.replace(stamp)
+
+
 class Outcome(NamedTuple):
     """What came of units."""
 
@@ -145,26 +154,44 @@ class Units:
             return False
         return status == 0
 
+    def is_stale(self, wanted: dict, now: dict[str, str]) -> bool:
+        """Whether it has not read what is on disk."""
+        is_active = now.get("ActiveState") in ("active", "reloading")
+        files, started = files_below(wanted["paths"]), active_since(now)
+        recorded = recorded_since(STAMPS / f"{wanted['name']}.loaded", started)
+        missing = wanted["required"] and not is_active
+        return is_stale(files, started, recorded) or missing or not self.is_probed(wanted)
+
     def settle_one(self, wanted: dict, now: dict[str, str]) -> Outcome:
-        """Enable and start it where that is wanted and is not so, or see whether it is stale."""
+        """Enable and start it where that is wanted and is not so, or see whether it is stale, and act on that."""
         name, done = wanted["name"], []
         is_enabled = now.get("UnitFileState") in ("enabled", "enabled-runtime")
         if wanted["enabled"] is not None and wanted["enabled"] != is_enabled:
             done.append("enable" if wanted["enabled"] else "disable")
-        is_active = now.get("ActiveState") in ("active", "reloading")
-        if wanted["started"] and not is_active:
+        if wanted["started"] and now.get("ActiveState") not in ("active", "reloading"):
             done.append("start")
-        if not self.module.check_mode:
-            for verb in done:
-                self.systemctl(verb, "--", name)
+        stale = "start" not in done and self.is_stale(wanted, now)
+        acts = stale and bool(wanted["when_stale"])
+        if acts:
+            done.append(wanted["when_stale"])
         said = [f"{verb} {name}" for verb in done]
-        if "start" in done:
-            return Outcome(said, [])
-        files = files_below(wanted["paths"])
-        started = active_since(now)
-        stale = is_stale(files, started, recorded_since(STAMPS / f"{name}.loaded", started))
-        stale = stale or (wanted["required"] and not is_active) or not self.is_probed(wanted)
-        return Outcome(said, [wanted["topic"] or name] if stale else [])
+        if self.module.check_mode:
+            return Outcome(said, [wanted["topic"] or name] if stale else [])
+        if acts:
+            self.judge(wanted)
+        for verb in done:
+            self.systemctl(verb, "--", name)
+        if acts:
+            record(wanted)
+        return Outcome(said, [wanted["topic"] or name] if stale and not acts else [])
+
+    def judge(self, unit: dict) -> None:
+        """Ask the unit's own judge about what is on disk; end the module with what it says against it."""
+        if unit["judge"]:
+            status, out, err = self.module.run_command(unit["judge"])
+            if status != 0:
+                what = f"{unit['name']} goes on with what it has read before, for {' '.join(unit['judge'])} says"
+                self.module.fail_json(msg=f"{what}: {(err or out).strip()}")
 
     def settle(self) -> Outcome:
         """Settle all in their order."""
@@ -177,9 +204,5 @@ class Units:
 
     def record(self) -> None:
         """Write down that the units have read their files."""
-        STAMPS.mkdir(mode=0o755, parents=True, exist_ok=True)
         for unit in self.wanted:
-            stamp = STAMPS / f"{unit['name']}.loaded"
-            fresh = stamp.with_suffix(".new")
-            fresh.write_text(fingerprint(files_below(unit["paths"])))
-            fresh.replace(stamp)
+            record(unit)
