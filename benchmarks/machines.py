@@ -98,6 +98,8 @@ class Site:
             "app_health_path": "/readyz",
             "app_watch_seconds": 0,
             "app_environment": {},
+            # As cold as the naive script's.
+            "app_cache_directory": str(directory / "cache"),
             "app_vault_password_file": str(directory / "vault-password"),
             "app_secrets_file": str(directory / "vault.yml"),
             # A load test is no client of the public.

@@ -41,6 +41,7 @@ def play(site: Site, playbook: str, *arguments: str, expected: str = "") -> tupl
         "ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.profile_tasks",
         "PROFILE_TASKS_TASK_OUTPUT_LIMIT": "all",
         "ANSIBLE_NOCOLOR": "1",
+        "UV_CACHE_DIR": str(site.directory / "uv"),
     }
     command = ["ansible-playbook", playbook, "-i", str(site.directory / "bench.yml"), *arguments]
     begun = time.monotonic()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import ansible.module_utils
@@ -21,6 +23,7 @@ _ARGUMENTS = {
     "gunicorn": {"type": "path", "required": True},
     "uv": {"type": "path", "required": True},
     "build": {"type": "bool", "default": False},
+    "beside": {"type": "bool", "default": False},
 }
 
 
@@ -30,7 +33,8 @@ class ActionModule(ActionBase):
     Arguments: ``plan`` (what app_plan returned), ``python`` (the machine's, e.g. 3.11), ``architecture`` (e.g. x86_64)
     and ``distribution_version`` (e.g. 12) of the machine, ``settings_digest`` (of the release's environment file),
     ``cache`` (the directory where archives are kept), ``gunicorn`` (locked requirements of it, for an app that brings
-    none), ``uv`` (the program), ``build`` (whether to make the archives that are not in the cache yet).
+    none), ``uv`` (the program), ``build`` (whether to make the archives that are not in the cache yet), ``beside``
+    (whether to make them while the run goes on: who asks for them later waits for them, and meets what went wrong).
     Also returns ``dependencies_digest``, and with ``build`` the ``archives`` with their checksums.
     """
 
@@ -46,9 +50,27 @@ class ActionModule(ActionBase):
         _, checked = self.validate_argument_spec(_ARGUMENTS)
         try:
             # Through JSON, so that they are plain strings and not Ansible's tagged ones.
-            return {"changed": False, **bundled(json.loads(json.dumps(checked)))}
+            asked = json.loads(json.dumps(checked))
+            if asked["beside"]:
+                go_on_beside(lambda: bundled(asked | {"build": True}))
+                asked["build"] = False
+            return {"changed": False, **bundled(asked)}
         except AppError as error:
             return {"failed": True, "msg": str(error), "variable": error.variable}
+
+
+def go_on_beside(action: Callable[[], object]) -> None:
+    """Call it in a process of its own, which outlives this one and says nothing."""
+    if os.fork():
+        return
+    try:
+        os.setsid()
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for stream in range(3):
+            os.dup2(nothing, stream)
+        action()
+    finally:
+        os._exit(0)
 
 
 def bundled(asked: dict) -> dict:
