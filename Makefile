@@ -6,7 +6,7 @@ export PYTHON VENV
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-clean check test scenario lock
+.PHONY: help setup demo demo-clean check test scenario bench lock
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -28,6 +28,10 @@ test: setup  ## everything: lint, unit tests, every Molecule scenario on Debian 
 
 scenario: setup  ## one Molecule scenario: make scenario SCENARIO=nginx
 	@scripts/scenarios $(SCENARIO)
+
+bench: setup  ## how long it all takes, against a naive script (15 minutes): make bench BENCH="--repeat 1 --keep"
+	@scripts/image 12 13
+	@python benchmarks/bench.py $(BENCH)
 
 setup:  ## .venv alone, from the hash-locked requirements
 	@scripts/setup

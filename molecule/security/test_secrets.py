@@ -40,7 +40,7 @@ def test_the_machine_keeps_it_in_one_file_that_one_group_reads(machine, key):
     for secret in (CANARY, key):
         places = "/etc /home /opt /root /run /srv /tmp /usr/local /var"
         found = machine.shell(
-            f"grep -rIlF --exclude=canary --exclude=seen '{secret}' {places} 2>/dev/null", check=False
+            f"grep -rIlF --exclude=canary --exclude=seen -e '{secret}' {places} 2>/dev/null", check=False
         )
         assert [file for file in found.splitlines() if not file.endswith("/env")] == []
         assert machine.shell("stat -c '%U:%G %a' -L /srv/guestbook/current/env") == "root:guestbook 640"
@@ -53,7 +53,7 @@ def test_the_journal_and_the_units_do_not_know_it(machine, key):
             "systemctl show '*' --no-pager",
             "systemctl cat 'guestbook*'",
         ):
-            assert machine.shell(f"{command} | grep -cF '{secret}'", check=False) == "0", command
+            assert machine.shell(f"{command} | grep -cF -e '{secret}'", check=False) == "0", command
 
 
 def test_other_users_do_not_see_it(machine):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import subprocess
 from collections.abc import Callable
 from importlib.machinery import SourceFileLoader
@@ -11,9 +12,11 @@ from types import ModuleType
 
 import ansible.module_utils
 import pytest
+from ansible.module_utils.testing import patch_module_args
 
 ROOT = Path(__file__).parents[2]
-ansible.module_utils.__path__.append(str(ROOT / "roles/app/module_utils"))
+for directory in ("roles/app/module_utils", "plugins/module_utils"):
+    ansible.module_utils.__path__.append(str(ROOT / directory))
 
 
 def load(path: str) -> ModuleType:
@@ -22,6 +25,53 @@ def load(path: str) -> ModuleType:
     module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
     loader.exec_module(module)
     return module
+
+
+class Failed(Exception):
+    """What a module ended with."""
+
+
+class FakeModule:
+    """Instead of an AnsibleModule: it runs nothing, and remembers what it was asked to run."""
+
+    def __init__(self) -> None:
+        self.check_mode = False
+        self.commands: list[list[str]] = []
+        self.status: dict[str, int] = {}  # by the first word of a command; 0 where nothing is said
+        self.printed: dict[str, str] = {}  # the same
+        self.unknown: set[str] = set()  # programs that are not there
+
+    def run_command(self, command: list[str], **_: object) -> tuple[int, str, str]:
+        """Remember it, and answer what the test has laid down."""
+        self.commands.append(command)
+        if command[0] in self.unknown:
+            raise FileNotFoundError(command[0])
+        status = self.status.get(command[0], 0)
+        return status, self.printed.get(command[0], ""), "it went wrong" if status else ""
+
+    def fail_json(self, msg: str, **_: object) -> None:
+        """End the module."""
+        raise Failed(msg)
+
+
+@pytest.fixture
+def module() -> FakeModule:
+    """A module that runs nothing."""
+    return FakeModule()
+
+
+@pytest.fixture
+def settle(tmp_path: Path, capsys: pytest.CaptureFixture) -> Callable[..., dict]:
+    """Runs the module settle and returns what it says."""
+    program = load("plugins/modules/settle.py")
+
+    def run(check: bool = False, **wanted: list) -> dict:
+        arguments = wanted | {"_ansible_check_mode": check, "_ansible_remote_tmp": str(tmp_path / "tmp")}
+        with patch_module_args(arguments), pytest.raises(SystemExit):
+            program.main()
+        return json.loads(capsys.readouterr().out)
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
 from ansible.module_utils.slipway_app import bundle, source
 from ansible.module_utils.slipway_app.errors import AppError
+
+from .conftest import load
 
 GUNICORN = Path(__file__).parents[2] / "roles/app/files/gunicorn.txt"
 
@@ -195,3 +199,20 @@ def test_dependencies_without_the_network(planned, tmp_path, monkeypatch):
         assert archive.getmember("venv/bin/python3").linkname == "/usr/bin/python3.11"
     assert "venv/bin/gunicorn" in names
     assert "venv/lib/python3.11/site-packages/gunicorn/__init__.py" in names
+
+
+def test_what_goes_on_beside_is_done_by_another_process(tmp_path):
+    action = load("roles/app/action_plugins/app_bundle.py")
+    said = tmp_path / "said"
+
+    def act():
+        print("nobody hears this")
+        said.with_suffix(".part").write_text(f"{os.getpid()} {os.getsid(0)}")
+        said.with_suffix(".part").rename(said)
+
+    action.go_on_beside(act)
+    deadline = time.monotonic() + 30
+    while not said.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process, session = said.read_text().split()
+    assert process == session != str(os.getpid())

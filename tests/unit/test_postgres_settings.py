@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import filter_loader
 from ansible.template import Templar, trust_as_template
 
 ROLE = Path(__file__).parents[2] / "roles/postgres"
+filter_loader.add_directory(str(ROLE / "filter_plugins"))
 
 
 def trusted(value):
@@ -23,7 +25,9 @@ def render(memory, cores, others=(), **settings):
     variables |= {
         "ansible_facts": {"memtotal_mb": memory, "processor_vcpus": cores, "distribution_major_version": "12"},
         "ansible_managed": "Ansible managed",
-        "__postgres_others": {"stdout_lines": list(others)},
+        "__postgres_others": {
+            "stdout_lines": [f"/etc/postgresql/slipway-hba.d/50-other.conf:{line}" for line in others]
+        },
     } | settings
     source = (ROLE / "templates/slipway.conf.j2").read_text()
     text = Templar(loader=DataLoader(), variables=variables).template(trust_as_template(source))

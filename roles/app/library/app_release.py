@@ -21,17 +21,18 @@ options:
   scale: {description: "How many of which process the machine shall run (query).", type: dict, default: {}}
   warm: {description: "Whether the release before the live one stays up (query).", type: bool, default: false}
   request: {description: "What the process is told (start).", type: dict, default: {}}
+  program: {description: "The process's program, from the action plugin of the same name (start).", type: str}
 author: [Slipway]
 """
 
+import base64
 import json
 import os
 import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.slipway_release import history, host, program
-from ansible.module_utils.slipway_release.main import main as _carried  # noqa: F401  (what the program consists of)
+from ansible.module_utils.slipway_release import history, host
 from ansible.module_utils.slipway_release.release import Release, scale
 
 _ENDS = ("done", "failed")
@@ -117,7 +118,7 @@ class Follower:
                 f" step {state.get('step', '?')})."
                 " Wait until that has ended, then run again."
             )
-        program.install(self.root / "bin" / "slipway-release")
+        host.install(self.root / "bin" / "slipway-release", base64.b64decode(self.module.params["program"]))
         self.directory.mkdir(parents=True, exist_ok=True)
         (self.directory / "state.json").unlink(missing_ok=True)
         request = self.directory / "request.json"
@@ -196,6 +197,7 @@ def main() -> None:
             "scale": {"type": "dict", "default": {}},
             "warm": {"type": "bool", "default": False},
             "request": {"type": "dict", "default": {}},
+            "program": {"type": "str", "no_log": True},
         },
         supports_check_mode=True,
     )

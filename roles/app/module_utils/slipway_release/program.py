@@ -1,14 +1,12 @@
-"""Writing this package to a machine as one program that systemd can run."""
+"""This package as one program that systemd can run."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
 import io
-import os
 import pkgutil
 import zipfile
-from pathlib import Path
 
 _MAIN = "import sys\n\nfrom slipway_release.main import main\n\nsys.exit(main(sys.argv))\n"
 
@@ -30,16 +28,3 @@ def build() -> bytes:
         for name, text in files.items():
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), text, zipfile.ZIP_DEFLATED)
     return b"#!/usr/bin/python3\n" + buffer.getvalue()
-
-
-def install(file: Path) -> None:
-    """Put the program where systemd runs it from; a program that runs goes on with what it has."""
-    content = build()
-    if file.exists() and file.read_bytes() == content:
-        return
-    file.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    part = file.with_name(file.name + ".part")
-    part.write_bytes(content)
-    os.chown(part, 0, 0)
-    part.chmod(0o755)
-    part.rename(file)

@@ -1,0 +1,64 @@
+"""How much of gunicorn's own speed is left behind nginx, and what nginx serves by itself. Measured on the machine."""
+
+from __future__ import annotations
+
+import re
+from statistics import median
+
+from machines import Machine
+
+CONNECTIONS = 16
+SECONDS = 3
+ROUNDS = 3
+BY_FLASK = "static, Flask behind nginx"
+PORT = 8001
+PATHS = {"trivial": "/healthz", "query": "/", "static": "/static/{static}"}
+UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
+
+
+def load(machine: Machine, url: str) -> dict[str, float]:
+    """Requests per second and the 99th percentile of their times, in milliseconds, of wrk over HTTP/1.1.
+
+    Raises RuntimeError where a request was not answered with 2xx.
+    """
+    how = f"--threads 2 --connections {CONNECTIONS} --duration {SECONDS}s --latency --header 'Host: bench.example'"
+    said = machine.shell(f"wrk {how} {url}")
+    rate, slow = re.search(r"Requests/sec: +([0-9.]+)", said), re.search(r"99% +([0-9.]+)(us|ms|s)\b", said)
+    if not rate or not slow or re.search("Non-2xx|Socket errors", said):
+        raise RuntimeError(f"{url} was not answered as it should be:\n{said}")
+    return {"requests_per_second": float(rate[1]), "p99_milliseconds": round(float(slow[1]) * UNITS[slow[2]], 3)}
+
+
+# wrk knows no unix sockets: the release that serves is asked by TCP too.
+OPEN_PORT = f"""
+name=guestbook-web@$(basename $(readlink /srv/guestbook/current))
+mkdir -p /run/systemd/system/$name.socket.d
+printf '[Socket]\nListenStream=127.0.0.1:{PORT}\n' > /run/systemd/system/$name.socket.d/bench.conf
+systemctl daemon-reload
+systemctl stop $name.service
+systemctl restart $name.socket
+systemctl start $name.service
+"""
+
+
+def serving(machine: Machine) -> dict[str, dict[str, float]]:
+    """Medians of each path over nginx and TLS, and of gunicorn itself.
+
+    Static files also as Flask serves them behind the same nginx, which asks it for what it does not find itself.
+    """
+    machine.shell("apt-get install -y -qq --no-install-recommends wrk >/dev/null")
+    machine.shell(OPEN_PORT)
+    public = "/srv/guestbook/current/public/static"
+    static = machine.shell(f"cd {public} && find . -name '*.css' | head -n 1").strip().removeprefix("./")
+    paths = {name: path.format(static=static) for name, path in PATHS.items()}
+    measured: dict[str, list[dict[str, float]]] = {}
+    for _ in range(ROUNDS):
+        for name, path in paths.items():
+            for server, base in (("nginx", "https://localhost"), ("gunicorn", f"http://localhost:{PORT}")):
+                measured.setdefault(f"{name}, {server}", []).append(load(machine, base + path))
+        machine.shell(f"mv {public} {public}.away; sleep 2")
+        measured.setdefault(BY_FLASK, []).append(load(machine, f"https://localhost{paths['static']}"))
+        machine.shell(f"mv {public}.away {public}; sleep 2")
+    return {
+        name: {key: round(median(run[key] for run in runs), 3) for key in runs[0]} for name, runs in measured.items()
+    }
