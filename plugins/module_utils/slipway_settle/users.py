@@ -22,16 +22,15 @@ def exists(look_up: Callable[[str], object], name: str) -> bool:
 
 def commands(name: str, home: str) -> list[list[str]]:
     """What makes the user as it shall be; nothing where it is."""
-    wanted = []
-    if not exists(grp.getgrnam, name):
-        wanted.append(["groupadd", "--system", name])
-    own = ["--gid", name, "--home-dir" if not exists(pwd.getpwnam, name) else "--home", home, "--shell", NOLOGIN]
-    if not exists(pwd.getpwnam, name):
+    has_group, has_user = exists(grp.getgrnam, name), exists(pwd.getpwnam, name)
+    wanted = [] if has_group else [["groupadd", "--system", name]]
+    if not has_user:
+        own = ["--gid", name, "--home-dir", home, "--shell", NOLOGIN]
         return [*wanted, ["useradd", "--system", "--no-create-home", *own, name]]
     user = pwd.getpwnam(name)
-    right_group = exists(grp.getgrnam, name) and user.pw_gid == grp.getgrnam(name).gr_gid
+    right_group = has_group and user.pw_gid == grp.getgrnam(name).gr_gid
     if not right_group or (user.pw_dir, user.pw_shell) != (home, NOLOGIN):
-        wanted.append(["usermod", *own, name])
+        wanted.append(["usermod", "--gid", name, "--home", home, "--shell", NOLOGIN, name])
     return wanted
 
 

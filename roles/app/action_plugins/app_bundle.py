@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -44,19 +43,11 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         """See the class."""
-        from ansible.module_utils.slipway_app.errors import AppError
+        from ansible.module_utils.slipway_app.errors import answer
 
         super().run(tmp, task_vars)
         _, checked = self.validate_argument_spec(_ARGUMENTS)
-        try:
-            # Through JSON, so that they are plain strings and not Ansible's tagged ones.
-            asked = json.loads(json.dumps(checked))
-            if asked["beside"]:
-                go_on_beside(lambda: bundled(asked | {"build": True}))
-                asked["build"] = False
-            return {"changed": False, **bundled(asked)}
-        except AppError as error:
-            return {"failed": True, "msg": str(error), "variable": error.variable}
+        return answer(bundled, checked)
 
 
 def go_on_beside(action: Callable[[], object]) -> None:
@@ -78,13 +69,15 @@ def bundled(asked: dict) -> dict:
     from ansible.module_utils.slipway_app import bundle
     from ansible.module_utils.slipway_release.release import content_id
 
+    if asked["beside"]:
+        go_on_beside(lambda: bundled(asked | {"beside": False, "build": True}))
     plan, gunicorn = asked["plan"], Path(asked["gunicorn"])
     on = bundle.platform(asked["architecture"], asked["distribution_version"])
     dependencies = bundle.dependencies_digest(plan, asked["python"], on, gunicorn)
     content = plan | {"source": plan["source_digest"], "dependencies": dependencies}
     content |= {"python": asked["python"], "settings": asked["settings_digest"]}
     result = {"id": content_id(content), "dependencies_digest": dependencies}
-    if asked["build"]:
+    if asked["build"] and not asked["beside"]:
         result["archives"] = archives(asked, on, dependencies)
     return result
 

@@ -41,19 +41,20 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         """See the class."""
-        from ansible.module_utils.slipway_app import bundle, plan, source
-        from ansible.module_utils.slipway_app.errors import AppError
+        from ansible.module_utils.slipway_app.errors import answer
 
         super().run(tmp, task_vars)
         _, checked = self.validate_argument_spec(_ARGUMENTS)
-        # Through JSON, so that they are plain strings and not Ansible's tagged ones.
-        asked = json.loads(json.dumps(checked))
-        try:
-            path, commit = source.locate(asked["source"], asked["version"], Path(asked["cache"]), Path(asked["base"]))
-            made = plan.make(path, asked)
-        except AppError as error:
-            return {"failed": True, "msg": str(error), "variable": error.variable}
-        made["ref"], made["commit"] = asked["version"], commit
-        made["database_scheme"] = bundle.drivers_scheme(made)
-        made["files"] = len(made["files"])
-        return {"changed": False, "plan": json.loads(json.dumps(made))}
+        return answer(planned, checked)
+
+
+def planned(asked: dict) -> dict:
+    """The plan of an app's release. Raises AppError where the app cannot run as it is."""
+    from ansible.module_utils.slipway_app import bundle, plan, source
+
+    path, commit = source.locate(asked["source"], asked["version"], Path(asked["cache"]), Path(asked["base"]))
+    made = plan.make(path, asked)
+    made["ref"], made["commit"] = asked["version"], commit
+    made["database_scheme"] = bundle.drivers_scheme(made)
+    made["files"] = len(made["files"])
+    return {"plan": json.loads(json.dumps(made))}
