@@ -16,12 +16,13 @@ from statistics import median
 
 import ansible.release
 from machines import ROOT, Machine, Site, run
-from provision import floor, one_round, play
+from provision import floor, one_round, play, switches
 from report import plot, table
 from serve import serving
 
 KEPT = ROOT / "docs/benchmarks"
 FLEET = [1, 4, 8]
+PARTS = ["fleet", "rounds", "serving"]
 
 
 def say(text: str) -> None:
@@ -43,6 +44,7 @@ class Bench:
             "ansible_core": ansible.release.__version__,
             "repetitions": arguments.repeat,
             "seconds": {},
+            "switch_milliseconds": [],
             "steps": {},
         }
 
@@ -70,6 +72,7 @@ class Bench:
             seconds, steps = one_round(site, machine, number)
             self.note(seconds)
             every.append(steps)
+            self.result["switch_milliseconds"] += switches(machine)
             if number == self.arguments.repeat and "serving" in self.arguments.parts:
                 say("What is served, and how fast")
                 self.result["serving"] = serving(machine)
@@ -105,16 +108,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeat", type=int, default=3, help="how many times each is measured")
     parser.add_argument("--debian", default="12", choices=["12", "13"])
-    parser.add_argument(
-        "--parts", nargs="*", default=["rounds", "serving", "fleet"], choices=["rounds", "serving", "fleet"]
-    )
+    parser.add_argument("--parts", nargs="*", default=PARTS, choices=PARTS)
     parser.add_argument("--keep", action="store_true", help="keep the result and its plot in docs/benchmarks")
     arguments = parser.parse_args()
+    if arguments.keep and len(arguments.parts) < len(PARTS):
+        parser.error("what is kept is a whole run: leave --parts out")
     with tempfile.TemporaryDirectory() as directory:
         bench = Bench(arguments, Path(directory))
         if "fleet" in arguments.parts:
             bench.fleet()
-        bench.rounds()
+        if "rounds" in arguments.parts or "serving" in arguments.parts:
+            bench.rounds()
     last = KEPT / "latest.json"
     print(table(bench.result, json.loads(last.read_text()) if last.exists() else None))
     if arguments.keep:

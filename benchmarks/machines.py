@@ -76,7 +76,10 @@ class Machine:
 
 
 class Site:
-    """An inventory of some machines, kept outside of the project as a user's would be, and the app that it deploys."""
+    """An inventory of some machines, kept outside of the project as a user's would be, and the app that it deploys.
+
+    All serve the app; the first one has the database too.
+    """
 
     def __init__(self, directory: Path, machines: list[Machine], key: Path) -> None:
         self.directory, self.machines = directory, machines
@@ -87,7 +90,8 @@ class Site:
         known = "".join(self.host_key(machine) for machine in machines)
         (directory / "known_hosts").write_text(known)
         hosts = {machine.name: {"ansible_host": machine.address} for machine in machines}
-        (directory / "bench.yml").write_text(json.dumps({"web": {"hosts": hosts}, "db": {"hosts": hosts}}))
+        groups = {"web": {"hosts": hosts}, "db": {"hosts": {machines[0].name: None}}}
+        (directory / "bench.yml").write_text(json.dumps(groups))
         self.settings = {
             "ansible_user": "admin",
             "ansible_ssh_private_key_file": str(key),
@@ -105,7 +109,20 @@ class Site:
             # A load test is no client of the public.
             "nginx_unlimited_clients": ["127.0.0.1"],
         }
+        if len(machines) > 1:
+            self.settings |= self.database_for(machines)
         self.write()
+
+    @staticmethod
+    def database_for(machines: list[Machine]) -> dict[str, object]:
+        """The settings of docs/runbooks/add-a-machine.md, for a database that is asked over the network."""
+        addresses, password = [machine.address for machine in machines], "of-a-throw-away-machine"
+        return {
+            "postgres_clients": addresses,
+            "postgres_password": password,
+            "base_firewall_allow": [{"port": 5432, "protocol": "tcp", "from": addresses}],
+            "app_secrets": {"DATABASE_URL": f"postgresql://guestbook:{password}@{addresses[0]}:5432/guestbook"},
+        }
 
     @staticmethod
     def host_key(machine: Machine) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from machines import ROOT, Machine, Site, certificate_authorities
 
+# A step of an operation on a release, as it begins.
+JOURNAL = re.compile(r"^([0-9.]+) .*: [0-9a-f]{12}: ([a-z ]+)$", re.M)
 STEP = re.compile(r"^(\S.*?) -+ ([0-9.]+)s$", re.M)
 
 
@@ -55,6 +57,17 @@ def play(site: Site, playbook: str, *arguments: str, expected: str = "") -> tupl
     for name, spent in STEP.findall(done.stdout):
         steps[name] = steps.get(name, 0) + float(spent)
     return seconds, steps
+
+
+def switches(machine: Machine) -> list[float]:
+    """Milliseconds of each switch to another release on the machine, by its journal: from that step to the next."""
+    said = machine.shell("journalctl --unit=guestbook-deploy.service --output=short-unix --no-pager")
+    steps = [(float(moment), step) for moment, step in JOURNAL.findall(said)]
+    return [
+        round(1000 * (after - moment), 1)
+        for (moment, step), (after, _) in zip(steps, steps[1:], strict=False)
+        if step == "switch"
+    ]
 
 
 def one_round(site: Site, machine: Machine, number: int) -> tuple[dict[str, float], dict[str, dict[str, float]]]:

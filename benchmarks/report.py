@@ -15,10 +15,14 @@ BOUNDS = {
 }
 FLOOR = "naive script, the measure of the others"
 STEPS_SHOWN = 12
+SWITCH_MILLISECONDS = 50
+MACHINES_BOUND = {"8": 2.5}
 
 
 def ratios(result: dict) -> dict[str, float]:
     """The median of each measure, as a share of the naive script's median."""
+    if not result["seconds"]:
+        return {}
     floor = median(result["seconds"]["floor"])
     return {name: median(values) / floor for name, values in result["seconds"].items()}
 
@@ -38,6 +42,8 @@ def table(result: dict, last: dict | None) -> str:
         title, bound = BOUNDS.get(name, (FLOOR, None))
         line = f"{title:<40.40}{median(result['seconds'][name]):7.1f} s {judged(ratio, bound)}"
         lines.append(line + (f"   (kept: {before[name]:.2f})" if name in before else ""))
+    if result.get("switch_milliseconds"):
+        lines += ["", switched(result["switch_milliseconds"])]
     for name, steps in result["steps"].items():
         lines += ["", f"Longest steps: {BOUNDS[name][0]} (seconds, of {sum(steps.values()):.1f} in {len(steps)})"]
         longest = sorted(steps.items(), key=lambda step: -step[1])[:STEPS_SHOWN]
@@ -45,13 +51,24 @@ def table(result: dict, last: dict | None) -> str:
     if result.get("machines"):
         one = result["machines"]["1"]
         lines += ["", "site.yml with nothing to do, by machines (seconds; as a multiple of one)"]
-        lines += [f"  {number:>2}  {spent:6.1f}  {spent / one:.2f}" for number, spent in result["machines"].items()]
+        for number, spent in result["machines"].items():
+            lines.append(f"  {number:>2}  {spent:6.1f}  {judged(spent / one, MACHINES_BOUND.get(number))}")
     if result.get("serving"):
         lines += ["", "Served (requests per second; 99th percentile in milliseconds)"]
         for name, figures in result["serving"].items():
             lines.append(f"  {name:<28}{figures['requests_per_second']:9.0f}{figures['p99_milliseconds']:9.1f}")
         lines += [f"  {line}" for line in served_ratios(result["serving"])]
     return "\n".join(lines)
+
+
+def switched(milliseconds: list[float]) -> str:
+    """How long the switch itself takes on the machine."""
+    middle, longest = median(milliseconds), max(milliseconds)
+    verdict = "met" if middle <= SWITCH_MILLISECONDS else "NOT MET"
+    return (
+        f"switch on the machine: median {middle:.0f} ms, longest of {len(milliseconds)} {longest:.0f} ms"
+        f"   at most {SWITCH_MILLISECONDS} ms: {verdict}"
+    )
 
 
 def served_ratios(serving: dict) -> list[str]:

@@ -371,12 +371,7 @@ def test_another_app_on_the_machine_comes_fails_and_goes_without_touching_this_o
 
 def test_a_reboot_comes_back_with_the_live_release(site):
     before = site.live
-    where = ["docker", "inspect", "--format", "{{.NetworkSettings.IPAddress}}", site.machine]
-    for _ in range(10):
-        subprocess.run(["docker", "restart", "--time", "60", site.machine], check=True, capture_output=True)
-        # A container that was made meanwhile may have got its address; a machine keeps its own.
-        if subprocess.run(where, check=True, capture_output=True, text=True).stdout.strip() == site.address:
-            break
+    site.restart()
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         try:

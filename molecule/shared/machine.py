@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,15 @@ class Machine:
     def address(self) -> str:
         """The machine's address."""
         return (self.scratch / f"{self.machine}.known_hosts").read_text().split()[0]
+
+    def restart(self) -> None:
+        """Restart it as a whole. Docker may give it another address then; whoever reaches it by name goes on."""
+        before = self.address
+        where = ["docker", "inspect", "--format", "{{.NetworkSettings.IPAddress}}", self.machine]
+        subprocess.run(["docker", "restart", "--time", "60", self.machine], check=True, capture_output=True)
+        now = subprocess.run(where, check=True, capture_output=True, text=True).stdout.strip()
+        for file in (self.scratch / f"{self.machine}.known_hosts", self.scratch / f"{self.machine}.ini"):
+            file.write_text(re.sub(rf"(?<![0-9.]){re.escape(before)}(?![0-9.])", now, file.read_text()))
 
     def command(self, playbook: str, *words: str, **extra: object) -> list[str]:
         """Return the words of a playbook's command, with further ones, and with variables."""

@@ -24,6 +24,8 @@ class VarsModule(BaseVarsPlugin):
     """See DOCUMENTATION."""
 
     REQUIRES_ENABLED = True
+    # One instance is used for all. Otherwise its documentation would be read again for each task of each machine.
+    is_stateless = True
     _seen: set[Path] = set()
 
     def get_vars(self, loader, path, entities, cache=True):

@@ -20,6 +20,7 @@ options:
   dependencies: {description: "The digest of the release's dependencies (query).", type: str, default: ""}
   scale: {description: "How many of which process the machine shall run (query).", type: dict, default: {}}
   warm: {description: "Whether the release before the live one stays up (query).", type: bool, default: false}
+  packages: {description: "Debian packages that may be missing (query).", type: list, elements: str, default: []}
   request: {description: "What the process is told (start).", type: dict, default: {}}
   program: {description: "The process's program, from the action plugin of the same name (start).", type: str}
 author: [Slipway]
@@ -34,6 +35,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.slipway_release import history, host
 from ansible.module_utils.slipway_release.release import Release, scale
+from ansible.module_utils.slipway_settle.packages import Packages
 
 _ENDS = ("done", "failed")
 # Another operation that only finishes what is live already is waited for.
@@ -84,6 +86,7 @@ class Follower:
             "kept": [path.name for path in sorted(self.root.glob("releases/*")) if path.suffix != ".part"],
             "staged": (self.root / "releases" / (self.id or "-") / "manifest.json").exists(),
             "has_dependencies": (self.root / "cache" / (self.module.params["dependencies"] or "-")).is_dir(),
+            "missing_packages": Packages(self.module, self.module.params["packages"], 0).missing(),
             "settled": bool(manifest) and manifest.get("id") == self.id and self.settled(release, lines),
         }
 
@@ -196,6 +199,7 @@ def main() -> None:
             "dependencies": {"type": "str", "default": ""},
             "scale": {"type": "dict", "default": {}},
             "warm": {"type": "bool", "default": False},
+            "packages": {"type": "list", "elements": "str", "default": []},
             "request": {"type": "dict", "default": {}},
             "program": {"type": "str", "no_log": True},
         },
