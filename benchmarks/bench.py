@@ -19,10 +19,12 @@ from machines import ROOT, Machine, Site, run
 from provision import floor, one_round, play, switches
 from report import plot, table
 from serve import serving
+from workers import add_path, combinations
 
 KEPT = ROOT / "docs/benchmarks"
 FLEET = [1, 4, 8]
 PARTS = ["fleet", "rounds", "serving"]
+ON_DEMAND = ["workers"]
 
 
 def say(text: str) -> None:
@@ -83,6 +85,16 @@ class Bench:
                 step: round(median(steps[name].get(step, 0) for steps in every), 2) for step in names
             }
 
+    def workers(self) -> None:
+        """One machine with each combination of workers and threads in turn."""
+        say("Workers and threads")
+        machine = self.machine("workers")
+        site = Site(self.directory / "workers", [machine], self.key)
+        add_path(site)
+        play(site, "site.yml")
+        self.result["workers"] = combinations(machine)
+        machine.remove()
+
     def fleet(self) -> None:
         """A run that changes nothing on one machine, and on several."""
         say(f"{FLEET[-1]} machines at once")
@@ -108,10 +120,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeat", type=int, default=3, help="how many times each is measured")
     parser.add_argument("--debian", default="12", choices=["12", "13"])
-    parser.add_argument("--parts", nargs="*", default=PARTS, choices=PARTS)
+    parser.add_argument("--parts", nargs="*", default=PARTS, choices=PARTS + ON_DEMAND)
     parser.add_argument("--keep", action="store_true", help="keep the result and its plot in docs/benchmarks")
     arguments = parser.parse_args()
-    if arguments.keep and len(arguments.parts) < len(PARTS):
+    if arguments.keep and not set(PARTS) <= set(arguments.parts):
         parser.error("what is kept is a whole run: leave --parts out")
     with tempfile.TemporaryDirectory() as directory:
         bench = Bench(arguments, Path(directory))
@@ -119,6 +131,8 @@ def main() -> None:
             bench.fleet()
         if "rounds" in arguments.parts or "serving" in arguments.parts:
             bench.rounds()
+        if "workers" in arguments.parts:
+            bench.workers()
     last = KEPT / "latest.json"
     print(table(bench.result, json.loads(last.read_text()) if last.exists() else None))
     if arguments.keep:

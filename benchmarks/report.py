@@ -58,6 +58,12 @@ def table(result: dict, last: dict | None) -> str:
         for name, figures in result["serving"].items():
             lines.append(f"  {name:<28}{figures['requests_per_second']:9.0f}{figures['p99_milliseconds']:9.1f}")
         lines += [f"  {line}" for line in served_ratios(result["serving"])]
+    if result.get("workers"):
+        keys = list(next(iter(result["workers"].values())))
+        lines += ["", "Workers x threads: requests per second, p99 of the query, memory of the release"]
+        lines.append(" " * 10 + "".join(f"{key:>18}" for key in keys))
+        for name, figures in result["workers"].items():
+            lines.append(f"  {name:<8}" + "".join(f"{figures[key]:18.0f}" for key in keys))
     return "\n".join(lines)
 
 
