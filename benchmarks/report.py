@@ -15,6 +15,7 @@ BOUNDS = {
 }
 FLOOR = "naive script, the measure of the others"
 STEPS_SHOWN = 12
+LABEL = 0.2  # how wide a figure is in the plot, in its unit
 SWITCH_MILLISECONDS = 50
 MACHINES_BOUND = {"8": 2.5}
 
@@ -91,7 +92,7 @@ def served_ratios(serving: dict) -> list[str]:
 def plot(result: dict) -> str:
     """The ratios as horizontal bars, each with its bound as a line: a complete SVG."""
     shares = ratios(result)
-    rows = [(FLOOR, shares.pop("floor"), None)] + [
+    rows = [("naive script", shares.pop("floor"), None)] + [
         (*BOUNDS[name][:1], share, BOUNDS[name][1]) for name, share in shares.items()
     ]
     unit = 420 / max(2.0, *(share for _, share, _ in rows))
@@ -100,11 +101,14 @@ def plot(result: dict) -> str:
         y = 20 + 34 * row
         parts.append(f'<text x="250" y="{y + 15}" text-anchor="end">{escape(title)}</text>')
         parts.append(f'<rect x="260" y="{y}" width="{share * unit:.1f}" height="20" fill="#4a7ba6"/>')
-        parts.append(f'<text x="{266 + share * unit:.1f}" y="{y + 15}">{share:.2f}</text>')
+        # Beside the bound too, where that is near.
+        right = max(share, bound if bound and bound - share < LABEL else 0) * unit
+        parts.append(f'<text x="{266 + right:.1f}" y="{y + 15}">{share:.2f}</text>')
         if bound is not None:
             x = 260 + bound * unit
             parts.append(f'<path d="M{x:.1f} {y - 4}v28" stroke="#b03030" stroke-width="2"/>')
-    height = 30 + 34 * len(rows)
+    parts.append(f'<text x="260" y="{36 + 34 * len(rows)}" fill="#b03030">red: the most that it may be</text>')
+    height = 50 + 34 * len(rows)
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 740 {height}" font-family="sans-serif" font-size="13">'
     )
