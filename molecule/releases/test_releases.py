@@ -350,6 +350,8 @@ def test_another_app_on_the_machine_comes_fails_and_goes_without_touching_this_o
     other = site.beside("shop-web")  # a name that begins alike
     before, history, files = site.live, site.history, site.shell("ls /etc/systemd/system | grep ^shop-[^w]")
     load(rate=10)
+    # Where PostgreSQL is there already, and the app's database is not.
+    assert "failed=0" in other.run("../site", words=("--check",))
     other.run("../site")
     other.run("deploy", 2, app_environment={"BROKEN": "health"}, app_health_timeout_seconds=5)
     other.run("restart")
