@@ -28,10 +28,15 @@ def ratios(result: dict) -> dict[str, float]:
     return {name: median(values) / floor for name, values in result["seconds"].items()}
 
 
+def verdict(is_met: bool) -> str:
+    """What is said of a bound."""
+    return "met" if is_met else "NOT MET"
+
+
 def judged(value: float, bound: float | None) -> str:
     """A ratio beside its bound."""
     return f"{value:6.2f}" + (
-        "" if bound is None else f"   at most {bound:.2f}: {'met' if value <= bound else 'NOT MET'}"
+        "" if bound is None else f"   at most {bound:.2f}: {verdict(value <= bound)}"
     )
 
 
@@ -71,10 +76,9 @@ def table(result: dict, last: dict | None) -> str:
 def switched(milliseconds: list[float]) -> str:
     """How long the switch itself takes on the machine."""
     middle, longest = median(milliseconds), max(milliseconds)
-    verdict = "met" if middle <= SWITCH_MILLISECONDS else "NOT MET"
     return (
         f"switch on the machine: median {middle:.0f} ms, longest of {len(milliseconds)} {longest:.0f} ms"
-        f"   at most {SWITCH_MILLISECONDS} ms: {verdict}"
+        f"   at most {SWITCH_MILLISECONDS} ms: {verdict(middle <= SWITCH_MILLISECONDS)}"
     )
 
 
@@ -84,8 +88,8 @@ def served_ratios(serving: dict) -> list[str]:
     cost = 1 - rate["trivial, nginx"] / rate["trivial, gunicorn"]
     gain = rate["static, nginx"] / rate["static, Flask behind nginx"]
     return [
-        f"nginx costs {cost:.0%} of a trivial request   at most 15%: {'met' if cost <= 0.15 else 'NOT MET'}",
-        f"a static file is {gain:.0f} x Flask's   at least 20: {'met' if gain >= 20 else 'NOT MET'}",
+        f"nginx costs {cost:.0%} of a trivial request   at most 15%: {verdict(cost <= 0.15)}",
+        f"a static file is {gain:.0f} x Flask's   at least 20: {verdict(gain >= 20)}",
     ]
 
 

@@ -29,6 +29,18 @@ def load(machine: Machine, url: str) -> dict[str, float]:
     return {"requests_per_second": float(rate[1]), "p99_milliseconds": round(float(slow[1]) * UNITS[slow[2]], 3)}
 
 
+def install_wrk(machine: Machine) -> None:
+    """Install what makes the load."""
+    machine.shell("apt-get install -y -qq --no-install-recommends wrk >/dev/null")
+
+
+def medians(measured: dict[str, list[dict[str, float]]]) -> dict[str, dict[str, float]]:
+    """Of the runs under each name, the median of each figure."""
+    return {
+        name: {key: round(median(run[key] for run in runs), 3) for key in runs[0]} for name, runs in measured.items()
+    }
+
+
 # wrk knows no unix sockets: the release that serves is asked by TCP too.
 OPEN_PORT = f"""
 name=guestbook-web@$(basename $(readlink /srv/guestbook/current))
@@ -46,7 +58,7 @@ def serving(machine: Machine) -> dict[str, dict[str, float]]:
 
     Static files also as Flask serves them behind the same nginx, which asks it for what it does not find itself.
     """
-    machine.shell("apt-get install -y -qq --no-install-recommends wrk >/dev/null")
+    install_wrk(machine)
     machine.shell(OPEN_PORT)
     public = "/srv/guestbook/current/public/static"
     static = machine.shell(f"cd {public} && find . -name '*.css' | head -n 1").strip().removeprefix("./")
@@ -59,6 +71,4 @@ def serving(machine: Machine) -> dict[str, dict[str, float]]:
         machine.shell(f"mv {public} {public}.away; sleep 2")
         measured.setdefault(BY_FLASK, []).append(load(machine, f"https://localhost{paths['static']}"))
         machine.shell(f"mv {public}.away {public}; sleep 2")
-    return {
-        name: {key: round(median(run[key] for run in runs), 3) for key in runs[0]} for name, runs in measured.items()
-    }
+    return medians(measured)

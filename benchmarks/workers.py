@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from statistics import median
 
 from machines import Machine, Site
-from serve import load
+from serve import install_wrk, load, medians
 
 # The app answers it after 50 ms of waiting, as one that asks another service does.
 WAITS = """
@@ -43,7 +42,7 @@ def add_path(site: Site) -> None:
 
 def combinations(machine: Machine) -> dict[str, dict[str, float]]:
     """Medians of each, in turn: requests per second of each path, p99 of the query in ms, memory in MiB."""
-    machine.shell("apt-get install -y -qq --no-install-recommends wrk >/dev/null")
+    install_wrk(machine)
     said = machine.shell(ARGUMENTS)
     arguments = said.split('"GUNICORN_CMD_ARGS=', 1)[1].split('"', 1)[0]
     measured: dict[str, list[dict[str, float]]] = {}
@@ -57,6 +56,4 @@ def combinations(machine: Machine) -> dict[str, dict[str, float]]:
                 run["p99_milliseconds"] = figures["p99_milliseconds"]
         run["mebibytes"] = int(machine.shell(MEMORY)) / 2**20
         measured.setdefault(f"{workers} x {threads}", []).append(run)
-    return {
-        name: {key: round(median(run[key] for run in runs), 1) for key in runs[0]} for name, runs in measured.items()
-    }
+    return medians(measured)
