@@ -149,6 +149,12 @@ options:
             said, that is left to a handler.
         type: str
         choices: [reload, restart]
+      reload_log:
+        description:
+          - The log of a daemon whose reload replaces its children, as nginx's does. The reload is over when none of the
+            former ones is left but those that are shutting down. Where that does not come within half a minute, as
+            with a port that is somebody else's, the task fails with what the log has got meanwhile.
+        type: path
       judge:
         description: A command that is asked before. Where it fails nothing is done, and the task fails with its words.
         type: list
@@ -233,6 +239,7 @@ UNIT = {
     "required": {"type": "bool", "default": False},
     "probe": {"type": "list", "elements": "str", "default": []},
     "when_stale": {"type": "str", "choices": ["reload", "restart"]},
+    "reload_log": {"type": "path"},
     "judge": {"type": "list", "elements": "str", "default": []},
 }
 USER = {"name": {"type": "str", "required": True}, "home": {"type": "path", "required": True}}

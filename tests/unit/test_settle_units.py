@@ -1,6 +1,11 @@
 """When settle calls a unit stale and when not, and what it does to units."""
 
 import os
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
 
 import pytest
 from ansible.module_utils.slipway_settle import units
@@ -99,7 +104,7 @@ def test_a_record_from_before_the_last_start_does_not_count(tmp_path):
 def wanted(name="nginx.service", **more):
     """An entry of the list of units, with the rest as Ansible fills it in."""
     nothing = {"instance_of": None, "enabled": None, "started": False, "paths": [], "topic": None, "required": False}
-    return nothing | {"name": name, "probe": [], "when_stale": None, "judge": []} | more
+    return nothing | {"name": name, "probe": [], "when_stale": None, "judge": [], "reload_log": None} | more
 
 
 LONG_AGO = "Thu 1970-01-01 00:00:01.000000 UTC"
@@ -221,6 +226,54 @@ def test_a_stale_unit_is_judged_and_acted_on_once(module, stale):
     assert units.Units(module, [stale]).settle() == units.Outcome(["reload nginx.service"], [])
     assert module.commands == [["nginx", "-t"], ["systemctl", "reload", "--", "nginx.service"]]
     assert units.Units(module, [stale]).settle() == units.Outcome([], [])
+
+
+@pytest.fixture
+def daemon(systemd):
+    """A process with one child, and what its log says: the program of a unit whose reload replaces its children."""
+    script = "sleep 60 & exec sleep 61"
+    with subprocess.Popen(["bash", "-c", script], start_new_session=True) as process:
+        systemd["MainPID"] = str(process.pid)
+        while not units.workers(systemd["MainPID"]):
+            time.sleep(0.01)
+        yield process
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_a_reload_is_over_when_the_former_children_are_gone(module, stale, daemon, tmp_path, monkeypatch):
+    (child,) = units.workers(str(daemon.pid))
+    gone = threading.Timer(0.3, os.kill, [int(child), signal.SIGKILL])
+    monkeypatch.setattr(module, "run_command", lambda *_, **__: (gone.start(), (0, "", ""))[1])
+    stale |= {"reload_log": str(tmp_path / "error.log"), "judge": []}
+    assert units.Units(module, [stale]).settle() == units.Outcome(["reload nginx.service"], [])
+    assert units.workers(str(daemon.pid)) == set()
+
+
+def test_a_reload_after_which_the_children_are_the_same_ends_it_and_stays_stale(
+    module, stale, daemon, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(units, "RELOAD_SECONDS", 0.1)
+    log = tmp_path / "error.log"
+    log.write_text("of yesterday\n")
+
+    def reload(*_, **__):
+        log.write_text(log.read_text() + "the port is somebody else's\n")
+        return 0, "", ""
+
+    monkeypatch.setattr(module, "run_command", reload)
+    stale |= {"reload_log": str(log), "judge": []}
+    for _ in range(2):
+        with pytest.raises(Failed, match="error.log says: the port is somebody else's$"):
+            units.Units(module, [stale]).settle()
+
+
+def test_a_process_that_says_that_it_is_shutting_down_is_no_worker():
+    with subprocess.Popen(["bash", "-c", "exec -a 'nginx: worker process is shutting down' sleep 60"]) as process:
+        while b"shutting" not in Path(f"/proc/{process.pid}/cmdline").read_bytes():
+            time.sleep(0.01)
+        assert units.is_leaving(str(process.pid))
+        process.kill()
+    assert units.is_leaving("0")
 
 
 def test_what_the_judge_refuses_is_not_loaded_and_stays_stale(module, stale):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +13,8 @@ from typing import NamedTuple
 from ansible.module_utils.basic import AnsibleModule
 
 STAMPS = Path("/run/slipway")
-SHOWN = "Id,Names,LoadState,ActiveState,ActiveEnterTimestamp,NeedDaemonReload,UnitFileState"
+SHOWN = "Id,Names,LoadState,ActiveState,ActiveEnterTimestamp,NeedDaemonReload,UnitFileState,MainPID"
+RELOAD_SECONDS = 30.0
 
 
 def files_below(paths: list[str]) -> list[Path]:
@@ -89,6 +91,24 @@ def is_stale(files: list[Path], started: int | None, recorded: str | None) -> bo
     if started is None or not any(changed_at(file) > started for file in files):
         return False
     return recorded != fingerprint(files)
+
+
+def is_leaving(process: str) -> bool:
+    """Whether a process is gone, or says in its title that it is shutting down, as nginx's workers do."""
+    try:
+        title = Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return True
+    return not title or b"shutting down" in title  # one that has ended has no title
+
+
+def workers(main: str) -> set[str]:
+    """The ids of the children of a process, without those that are leaving."""
+    try:
+        children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
+    except OSError:
+        return set()
+    return {child for child in children if not is_leaving(child)}
 
 
 def real(unit: dict) -> dict | None:
@@ -180,7 +200,10 @@ class Units:
         if acts:
             self.judge(wanted)
         for verb in done:
-            self.systemctl(verb, "--", name)
+            if verb == "reload" and wanted["reload_log"]:
+                self.reload(wanted, now)
+            else:
+                self.systemctl(verb, "--", name)
         if acts:
             record(wanted)
         return Outcome(said, [wanted["topic"] or name] if stale and not acts else [])
@@ -192,6 +215,22 @@ class Units:
             if status != 0:
                 what = f"{unit['name']} goes on with what it has read before, for {' '.join(unit['judge'])} says"
                 self.module.fail_json(msg=f"{what}: {(err or out).strip()}")
+
+    def reload(self, unit: dict, now: dict[str, str]) -> None:
+        """Let it read its files and wait until its workers are others; where they stay, end the module with its log.
+
+        systemctl returns before nginx has done so, and with success also where nginx then keeps what it has.
+        """
+        log, main = Path(unit["reload_log"]), now.get("MainPID", "0")
+        before, read = workers(main), log.stat().st_size if log.exists() else 0
+        self.systemctl("reload", "--", unit["name"])
+        deadline = time.monotonic() + RELOAD_SECONDS
+        while before & workers(main):
+            if time.monotonic() > deadline:
+                said = log.read_bytes()[read:].decode(errors="replace") if log.exists() else ""
+                what = f"{unit['name']} was reloaded and goes on with what it has read before. {log} says"
+                self.module.fail_json(msg=f"{what}: {said.strip()[-2000:]}")
+            time.sleep(0.02)
 
     def settle(self) -> Outcome:
         """Settle all in their order."""
