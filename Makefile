@@ -23,7 +23,6 @@ check: setup  ## the fast lane: lint, syntax and unit tests, under a minute
 	@scripts/check
 
 test: setup  ## everything: lint, unit tests, every Molecule scenario on Debian 12 and 13
-	@scripts/check all
 	@scripts/scenarios
 
 scenario: setup  ## one Molecule scenario: make scenario SCENARIO=nginx
