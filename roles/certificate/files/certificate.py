@@ -22,6 +22,7 @@ import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from stat import S_IMODE
 from typing import NamedTuple
 
 from cryptography import x509
@@ -280,10 +281,13 @@ def mark(settings: Settings) -> bool:
             served(settings, name, context)
     except OSError:  # an ssl.SSLError is one
         trusted = False
-    if trusted == file.exists():
+    # nginx's workers open it: they remember it for a second.
+    mode = 0o644
+    if trusted == file.exists() and (not trusted or S_IMODE(file.stat().st_mode) == mode):
         return False
     if trusted:
         file.touch()
+        file.chmod(mode)
     else:
         file.unlink()
     return True
