@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 
 beat = Path(os.environ["HOME"]) / f"{sys.argv[1]}.beat"
+# Written beside it first, by this process alone: whoever reads the beat at any moment reads a whole one.
+whole = beat.with_suffix(f".{os.getpid()}")
 release = os.environ["SLIPWAY_RELEASE"]
 
 
@@ -19,5 +21,6 @@ def stop(*_signal):
 
 signal.signal(signal.SIGTERM, stop)
 while True:
-    beat.write_text(release)
+    whole.write_text(release)
+    whole.replace(beat)
     time.sleep(0.2)
