@@ -42,13 +42,6 @@ class Site(Machine):
         self.shell("rm -f /run/slipway/shop/state.json")
         return self.start(playbook, **extra)
 
-    def run(self, playbook: str, code: int = 0, under: tuple[str, ...] = (), **extra: object) -> str:
-        """Run a playbook to its end and return what it printed; its exit status must be ``code``."""
-        process = self.start(playbook, under, **extra)
-        said, _nothing = process.communicate()
-        assert process.returncode == code, said[-6000:]
-        return said
-
     def comes_to(self, step: str, seconds: float = 0, kill: bool = False) -> None:
         """Wait until the operation on the machine comes to a step, and some seconds more; kill it there if so asked.
 
