@@ -151,12 +151,15 @@ class Follower:
 
     def wait(self, ends: tuple[str, ...]) -> dict:
         """Wait until the process says one of ``ends``, or is gone."""
-        gone = 0
+        gone, asked = 0, 0.0
         while True:
             state = self.state()
             if state.get("status") in ends:
                 return state
-            gone = 0 if self.running() else gone + 1
+            # A word is looked for ten times a second, the process once: to ask systemctl takes more than to look.
+            if gone or time.monotonic() - asked >= 1:
+                asked = time.monotonic()
+                gone = 0 if self.running() else gone + 1
             if gone > 5:
                 state = self.state()
                 if state.get("status") in (*ends, "live"):
