@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from statistics import median
 
@@ -11,19 +12,21 @@ CONNECTIONS = 16
 SECONDS = 3
 ROUNDS = 5
 BY_FLASK = "static, Flask behind nginx"
+APART = "static apart"
 PORT = 8001
 PATHS = {"trivial": "/healthz", "query": "/", "static": "/static/{static}"}
 UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
 
-def load(machine: Machine, url: str) -> dict[str, float]:
+def load(machine: Machine, url: str, core: int | None = None) -> dict[str, float]:
     """Requests per second and the 99th percentile of their times, in milliseconds, of wrk over HTTP/1.1.
 
-    Raises RuntimeError where a request was not answered with 2xx.
+    On ``core`` where one is named. Raises RuntimeError where a request was not answered with 2xx.
     """
     # One thread of wrk is enough for what two cores serve, and takes the least of them.
     how = f"--threads 1 --connections {CONNECTIONS} --duration {SECONDS}s --latency --header 'Host: bench.example'"
-    said = machine.shell(f"wrk {how} {url}")
+    where = "" if core is None else f"taskset --cpu-list {core} "
+    said = machine.shell(f"{where}wrk {how} {url}")
     rate, slow = re.search(r"Requests/sec: +([0-9.]+)", said), re.search(r"99% +([0-9.]+)(us|ms|s)\b", said)
     if not rate or not slow or re.search("Non-2xx|Socket errors", said):
         raise RuntimeError(f"{url} was not answered as it should be:\n{said}")
@@ -42,6 +45,18 @@ def medians(measured: dict[str, list[dict[str, float]]]) -> dict[str, dict[str, 
     }
 
 
+# For static files what serves gets the first core and the load another one, besides the measure on shared cores: on
+# those, wrk takes half of two to ask for static files and next to nothing to ask Flask, so that what it leaves to the
+# server is compared.
+SERVERS = ("postgresql@.service", "nginx.service", "guestbook-web@.service")
+PIN = f"""
+for unit in {" ".join(SERVERS)}; do
+    mkdir -p /run/systemd/system/$unit.d
+    printf '[Service]\nCPUAffinity=0\n' > /run/systemd/system/$unit.d/bench.conf
+done
+systemctl daemon-reload
+systemctl restart 'postgresql@*' nginx 'guestbook-web@*.service'
+"""
 # wrk knows no unix sockets: the release that serves is asked by TCP too.
 OPEN_PORT = f"""
 name=guestbook-web@$(basename $(readlink /srv/guestbook/current))
@@ -57,19 +72,31 @@ systemctl start $name.service
 def serving(machine: Machine) -> dict[str, dict[str, float]]:
     """Medians of each path over nginx and TLS, and of gunicorn itself.
 
-    Static files also as Flask serves them behind the same nginx, which asks it for what it does not find itself.
+    Static files also as Flask serves them behind the same nginx, which asks it for what it does not find itself; and
+    with a core for what serves and another one for the load, where there are two.
     """
     install_wrk(machine)
     machine.shell(OPEN_PORT)
     public = "/srv/guestbook/current/public/static"
     static = machine.shell(f"cd {public} && find . -name '*.css' | head -n 1").strip().removeprefix("./")
     paths = {name: path.format(static=static) for name, path in PATHS.items()}
+    file = f"https://localhost{paths['static']}"
     measured: dict[str, list[dict[str, float]]] = {}
+
+    def by_flask(name: str, core: int | None = None) -> None:
+        machine.shell(f"mv {public} {public}.away; sleep 2")
+        measured.setdefault(name, []).append(load(machine, file, core))
+        machine.shell(f"mv {public}.away {public}; sleep 2")
+
     for _ in range(ROUNDS):
         for name, path in paths.items():
             for server, base in (("nginx", "https://localhost"), ("gunicorn", f"http://localhost:{PORT}")):
                 measured.setdefault(f"{name}, {server}", []).append(load(machine, base + path))
-        machine.shell(f"mv {public} {public}.away; sleep 2")
-        measured.setdefault(BY_FLASK, []).append(load(machine, f"https://localhost{paths['static']}"))
-        machine.shell(f"mv {public}.away {public}; sleep 2")
+        by_flask(BY_FLASK)
+    cores = os.cpu_count() or 1
+    if cores > 1:
+        machine.shell(PIN)
+        for _ in range(ROUNDS):
+            measured.setdefault(f"{APART}, nginx", []).append(load(machine, file, cores - 1))
+            by_flask(f"{APART}, Flask", cores - 1)
     return medians(measured)
