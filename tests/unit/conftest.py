@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from importlib.machinery import SourceFileLoader
@@ -110,3 +111,21 @@ def tree(tmp_path: Path) -> Callable[..., Path]:
         return directory
 
     return lay_out
+
+
+def run_task(directory: Path, task: dict, *words: str, **environment: str) -> tuple[int, dict]:
+    """Run one task on this computer; the exit status of Ansible and the task's result."""
+    play = {
+        "hosts": "localhost",
+        "gather_facts": False,
+        "tasks": [
+            task | {"register": "it", "ignore_errors": True},
+            {"copy": {"content": "{{ it | to_json }}", "dest": f"{directory}/it"}, "check_mode": False},
+        ],
+    }
+    (directory / "play.yml").write_text(json.dumps([play]))
+    command = ["ansible-playbook", "-i", "localhost,", "-c", "local", *words, f"{directory}/play.yml"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=False
+    )
+    return done.returncode, json.loads((directory / "it").read_text())

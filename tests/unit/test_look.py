@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from pathlib import Path
 
 import pytest
+
+from .conftest import run_task
 
 ROOT = Path(__file__).parents[2]
 
 
 def look(tmp_path: Path, *words: str, **arguments: object) -> tuple[int, dict]:
     """Run one look on this computer; the exit status of Ansible and the task's result."""
-    play = {
-        "hosts": "localhost",
-        "gather_facts": False,
-        "tasks": [
-            {"look": arguments, "register": "it", "ignore_errors": True},
-            {"copy": {"content": "{{ it | to_json }}", "dest": f"{tmp_path}/it"}, "check_mode": False},
-        ],
-    }
-    (tmp_path / "play.yml").write_text(json.dumps([play]))
-    command = ["ansible-playbook", "-i", "localhost,", "-c", "local", *words, f"{tmp_path}/play.yml"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    return done.returncode, json.loads((tmp_path / "it").read_text())
+    return run_task(tmp_path, {"look": arguments}, *words)
 
 
 def test_a_look_answers_also_in_a_check_and_hands_over_arguments_and_input_as_they_are(tmp_path: Path) -> None:

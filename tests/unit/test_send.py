@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
+import runpy
 import stat
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from .conftest import run_task
 
 ROOT = Path(__file__).parents[2]
 # It gives what it makes to root, as on a machine.
@@ -17,20 +19,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.getuid() != 0, reason="onl
 
 def send(tmp_path: Path, *words: str, **arguments: object) -> dict:
     """Send one file to an app's directory below ``tmp_path``; the task's result."""
-    arguments = {"root": f"{tmp_path}/it's", **arguments}
-    play = {
-        "hosts": "localhost",
-        "gather_facts": False,
-        "tasks": [
-            {"app_send": arguments, "register": "it", "ignore_errors": True},
-            {"copy": {"content": "{{ it | to_json }}", "dest": f"{tmp_path}/result"}, "check_mode": False},
-        ],
-    }
-    (tmp_path / "play.yml").write_text(json.dumps([play]))
-    plugins = os.environ | {"ANSIBLE_ACTION_PLUGINS": str(ROOT / "roles/app/action_plugins")}
-    command = ["ansible-playbook", "-i", "localhost,", "-c", "local", *words, f"{tmp_path}/play.yml"]
-    subprocess.run(command, cwd=ROOT, env=plugins, capture_output=True, text=True, check=False)
-    return json.loads((tmp_path / "result").read_text())
+    task = {"app_send": {"root": f"{tmp_path}/it's", **arguments}}
+    return run_task(tmp_path, task, *words, ANSIBLE_ACTION_PLUGINS=str(ROOT / "roles/app/action_plugins"))[1]
 
 
 def test_every_byte_of_a_file_arrives_and_is_roots_alone(tmp_path: Path) -> None:
@@ -64,3 +54,12 @@ def test_a_check_sends_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("arguments", [{"name": "a"}, {"name": "a", "content": "1", "path": "/etc/passwd"}])
 def test_nothing_to_send_or_two_things_are_refused(tmp_path: Path, arguments: dict) -> None:
     assert send(tmp_path, **arguments)["failed"]
+
+
+def test_what_a_killed_sender_has_sent_is_not_taken_for_the_file(tmp_path: Path) -> None:
+    receive = runpy.run_path(str(ROOT / "roles/app/action_plugins/app_send.py"))["receive"]
+    command = receive(str(tmp_path), "a.tar.gz", False, 10)
+    assert subprocess.run(["sh", "-c", command], input=b"cut off", check=False).returncode != 0
+    assert [file.name for file in (tmp_path / "incoming").iterdir()] == ["a.tar.gz.part"]
+    subprocess.run(["sh", "-c", command], input=b"all of it.", check=True)
+    assert [file.name for file in (tmp_path / "incoming").iterdir()] == ["a.tar.gz"]

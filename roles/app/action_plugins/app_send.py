@@ -40,9 +40,9 @@ class ActionModule(ActionBase):
         data = Path(wanted["path"]).read_bytes() if wanted["path"] else to_bytes(wanted["content"])
         for begin in range(0, len(data), _PIECE_BYTES):
             piece = data[begin : begin + _PIECE_BYTES]
-            is_last = begin + len(piece) == len(data)
+            size = len(data) if begin + len(piece) == len(data) else None
             got = self._low_level_execute_command(
-                receive(wanted["root"], wanted["name"], begin > 0, is_last), in_data=piece
+                receive(wanted["root"], wanted["name"], begin > 0, size), in_data=piece
             )
             if got["rc"] != 0:
                 said = (got["stderr"] or got["stdout"]).strip()[-2000:]
@@ -50,11 +50,16 @@ class ActionModule(ActionBase):
         return result
 
 
-def receive(root: str, name: str, goes_on: bool, is_last: bool) -> str:
-    """The command that makes the directories of a deploy and takes a piece of a file from its standard input."""
+def receive(root: str, name: str, goes_on: bool, size: int | None) -> str:
+    """The command that makes the directories of a deploy and takes a piece of a file from its standard input.
+
+    ``size`` of the whole file, in bytes, where it is the last piece: what a sender has sent until it is killed ends as
+    a whole file does.
+    """
     cache, incoming = (shlex.quote(f"{root}/{directory}") for directory in ("cache", "incoming"))
     part, whole = (shlex.quote(f"{root}/incoming/{name}{end}") for end in (".part", ""))
+    keep = "" if size is None else f' && [ "$(stat -c %s {part})" = {size} ] && mv {part} {whole}'
     return (
         f"install -d -o root -g root -m 0711 {cache} && install -d -o root -g root -m 0700 {incoming}"
-        f" && umask 077 && cat {'>>' if goes_on else '>'} {part}" + (f" && mv {part} {whole}" if is_last else "")
+        f" && umask 077 && cat {'>>' if goes_on else '>'} {part}{keep}"
     )
