@@ -21,39 +21,11 @@ description:
   - A check of a machine that lacks packages can foresee nothing beyond them, and ends there.
 options:
   prepare:
-    description: Files that have to be there before the packages are installed. As in I(files).
+    description: Files that have to be there before the packages are installed.
     type: list
     elements: dict
     default: []
-  packages:
-    description: Debian packages.
-    type: list
-    elements: str
-    default: []
-  lock_timeout_seconds:
-    description: How long a first boot, and a lock of another program, is waited for, in seconds.
-    type: int
-    default: 600
-  users:
-    description: System users, each with a group of its own name and without a way to log in.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      name:
-        description: The user and its group.
-        type: str
-        required: true
-      home:
-        description: Absolute path of its home, which is not made.
-        type: path
-        required: true
-  files:
-    description: Files, directories and links, in the order in which they are settled.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
+    suboptions: &file
       dest:
         description: Absolute path.
         type: path
@@ -102,6 +74,35 @@ options:
           - A command that brings the file into force; %s stands for its path. It is run each time, and has to do no
             harm where the file was in force before.
         type: str
+  packages:
+    description: Debian packages.
+    type: list
+    elements: str
+    default: []
+  lock_timeout_seconds:
+    description: How long a first boot, and a lock of another program, is waited for, in seconds.
+    type: int
+    default: 600
+  users:
+    description: System users, each with a group of its own name and without a way to log in.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: The user and its group.
+        type: str
+        required: true
+      home:
+        description: Absolute path of its home, which is not made.
+        type: path
+        required: true
+  files:
+    description: Files, directories and links, in the order in which they are settled.
+    type: list
+    elements: dict
+    default: []
+    suboptions: *file
   units:
     description: systemd units, in the order in which they are settled. It reads its own files again where one needs it.
     type: list
@@ -208,7 +209,7 @@ done:
   returned: always
 """
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.slipway_light.machine import Module
 from ansible.module_utils.slipway_settle import files as its_files
 from ansible.module_utils.slipway_settle import packages as its_packages
 from ansible.module_utils.slipway_settle import units as its_units
@@ -245,35 +246,33 @@ UNIT = {
 USER = {"name": {"type": "str", "required": True}, "home": {"type": "path", "required": True}}
 
 
-class Module(AnsibleModule):
-    """A module that writes the names of what it settles into the machine's log, and not the contents."""
-
-    def _log_invocation(self) -> None:
-        paths = [file["dest"] for key in ("prepare", "files") for file in self.params[key]]
-        units = [unit["name"] for key in ("units", "loaded") for unit in self.params[key]]
-        self.log(f"Invoked for {' '.join([*self.params['packages'], *paths, *units])}")
-
-
 def listed(options: dict) -> dict:
     """The specification of a list of things that are described by these options."""
     return {"type": "list", "elements": "dict", "options": options, "default": []}
 
 
-def main() -> None:
-    """Run as an Ansible module."""
-    module = Module(
-        argument_spec={
-            "prepare": listed(FILE),
-            "packages": {"type": "list", "elements": "str", "default": []},
-            "lock_timeout_seconds": {"type": "int", "default": 600},
-            "users": listed(USER),
-            "files": listed(FILE),
-            "units": listed(UNIT),
-            "loaded": listed(UNIT),
-        },
-        supports_check_mode=True,
-    )
+ARGUMENTS = {
+    "prepare": listed(FILE),
+    "packages": {"type": "list", "elements": "str", "default": []},
+    "lock_timeout_seconds": {"type": "int", "default": 600},
+    "users": listed(USER),
+    "files": listed(FILE),
+    "units": listed(UNIT),
+    "loaded": listed(UNIT),
+}
+
+
+def names_of(wanted: dict) -> list[str]:
+    """The names of what is settled: the machine's log gets them, and not the contents."""
+    paths = [file["dest"] for key in ("prepare", "files") for file in wanted[key]]
+    units = [unit["name"] for key in ("units", "loaded") for unit in wanted[key]]
+    return [*wanted["packages"], *paths, *units]
+
+
+def run(module: Module) -> None:
+    """Run as a light module."""
     wanted = module.params
+    module.log(f"Invoked for {' '.join(names_of(wanted))}")
     if wanted["loaded"]:
         if not module.check_mode:
             its_units.Units(module, wanted["loaded"]).record()
@@ -297,7 +296,3 @@ def main() -> None:
         done=units.done,
         diff=prepared.diff + written.diff,
     )
-
-
-if __name__ == "__main__":
-    main()

@@ -13,11 +13,13 @@ from types import ModuleType
 
 import ansible.module_utils
 import pytest
-from ansible.module_utils.testing import patch_module_args
 
 ROOT = Path(__file__).parents[2]
 for directory in ("roles/app/module_utils", "plugins/module_utils"):
     ansible.module_utils.__path__.append(str(ROOT / directory))
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator  # noqa: E402
+from ansible.module_utils.slipway_light.machine import Module  # noqa: E402 - from the paths above
 
 
 def load(path: str) -> ModuleType:
@@ -33,7 +35,7 @@ class Failed(Exception):
 
 
 class FakeModule:
-    """Instead of an AnsibleModule: it runs nothing, and remembers what it was asked to run."""
+    """Instead of a module's Module: it runs nothing, and remembers what it was asked to run."""
 
     def __init__(self) -> None:
         self.check_mode = False
@@ -62,14 +64,15 @@ def module() -> FakeModule:
 
 
 @pytest.fixture
-def settle(tmp_path: Path, capsys: pytest.CaptureFixture) -> Callable[..., dict]:
+def settle(capsys: pytest.CaptureFixture) -> Callable[..., dict]:
     """Runs the module settle and returns what it says."""
     program = load("plugins/modules/settle.py")
 
     def run(check: bool = False, **wanted: list) -> dict:
-        arguments = wanted | {"_ansible_check_mode": check, "_ansible_remote_tmp": str(tmp_path / "tmp")}
-        with patch_module_args(arguments), pytest.raises(SystemExit):
-            program.main()
+        judged = ArgumentSpecValidator(program.ARGUMENTS).validate(wanted)
+        assert judged.error_messages == []
+        with pytest.raises(SystemExit):
+            program.run(Module("settle", judged.validated_parameters, check))
         return json.loads(capsys.readouterr().out)
 
     return run
@@ -125,7 +128,5 @@ def run_task(directory: Path, task: dict, *words: str, **environment: str) -> tu
     }
     (directory / "play.yml").write_text(json.dumps([play]))
     command = ["ansible-playbook", "-i", "localhost,", "-c", "local", *words, f"{directory}/play.yml"]
-    done = subprocess.run(
-        command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=False)
     return done.returncode, json.loads((directory / "it").read_text())

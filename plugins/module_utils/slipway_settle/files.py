@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.slipway_light.machine import Module
 
 UNKNOWN = -2  # a user or group that a check finds missing, and an earlier task would have made
 
@@ -59,7 +59,7 @@ class Wanted(NamedTuple):
             os.fchmod(file.fileno(), self.mode)
         return Path(name)
 
-    def put(self, module: AnsibleModule) -> None:
+    def put(self, module: Module) -> None:
         """Make it so. Raises OSError where something else is in the way, or a command did not make it."""
         path = self.path
         if self.kind == "absent":
@@ -136,7 +136,7 @@ class Before:
                 path.unlink(missing_ok=True)
 
 
-def identity(module: AnsibleModule, name: str | None, own: int, look_up: Callable[[str], int]) -> int:
+def identity(module: Module, name: str | None, own: int, look_up: Callable[[str], int]) -> int:
     """The number of a user or group; our own where none is named. One that is not there ends the module."""
     if not name:
         return own
@@ -173,7 +173,7 @@ def kind_of(file: dict) -> str:
     return {"content": "file", "block": "file", "make": "made"}.get(said[0], said[0])
 
 
-def wanted_of(module: AnsibleModule, file: dict) -> Wanted:
+def wanted_of(module: Module, file: dict) -> Wanted:
     """What an entry of the list asks for. Ends the module where it asks for nothing or for two things."""
     path, kind = Path(file["dest"]), kind_of(file)
     if not kind:
@@ -209,7 +209,7 @@ def text_of(path: Path) -> str:
     return path.read_text(errors="replace") if path.is_file() else ""
 
 
-def complaint(module: AnsibleModule, command: list[str]) -> str:
+def complaint(module: Module, command: list[str]) -> str:
     """Run a command; what it says where it fails, and nothing where it succeeds."""
     try:
         status, out, err = module.run_command(command, handle_exceptions=False)
@@ -223,7 +223,7 @@ def with_path(command: str, path: Path) -> list[str]:
     return [word.replace("%s", str(path)) for word in shlex.split(command)]
 
 
-def refusal(module: AnsibleModule, file: Wanted) -> str:
+def refusal(module: Module, file: Wanted) -> str:
     """What the file's own command has to say against it; nothing where it is content."""
     if file.kind != "file" or not file.validate:
         return ""
@@ -234,14 +234,14 @@ def refusal(module: AnsibleModule, file: Wanted) -> str:
         temporary.unlink()
 
 
-def load(module: AnsibleModule, file: Wanted) -> None:
+def load(module: Module, file: Wanted) -> None:
     """Bring a file into force, whether it was changed or not: what runs may have lost it."""
     said = complaint(module, with_path(file.load, file.path))
     if said:
         module.fail_json(msg=f"{file.path} could not be brought into force: {said}")
 
 
-def put_all(module: AnsibleModule, wanted: list[Wanted]) -> None:
+def put_all(module: Module, wanted: list[Wanted]) -> None:
     """Validate and put each in turn; where one is refused, leave nothing changed."""
     before = Before(module.tmpdir)
     for number, file in enumerate(wanted):
@@ -264,7 +264,7 @@ class Outcome(NamedTuple):
     diff: list[dict[str, str]]
 
 
-def settle(module: AnsibleModule, files: list[dict]) -> Outcome:
+def settle(module: Module, files: list[dict]) -> Outcome:
     """See that all are as they shall be. A check only looks, and validates what it can."""
     everything = [wanted_of(module, file) for file in files]
     wanted = [file for file in everything if not file.is_there()]

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.slipway_light.machine import Module
 
 # In /run, so that it does not outlive the machine's image or its sleep.
 FETCHED = Path("/run/slipway/package-lists")
@@ -53,7 +53,7 @@ class Outcome(NamedTuple):
 class Packages:
     """The packages of this machine."""
 
-    def __init__(self, module: AnsibleModule, names: list[str], lock_timeout: int) -> None:
+    def __init__(self, module: Module, names: list[str], lock_timeout: int) -> None:
         self.module = module
         self.names = list(dict.fromkeys(names))
         self.lock_timeout = lock_timeout

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.slipway_light.machine import Module
 
 STAMPS = Path("/run/slipway")
 SHOWN = "Id,Names,LoadState,ActiveState,ActiveEnterTimestamp,NeedDaemonReload,UnitFileState,MainPID"
@@ -140,7 +140,7 @@ class Outcome(NamedTuple):
 class Units:
     """The units of one call, and what systemd says of them."""
 
-    def __init__(self, module: AnsibleModule, units: list[dict]) -> None:
+    def __init__(self, module: Module, units: list[dict]) -> None:
         self.module = module
         self.wanted = [unit for unit in map(real, units) if unit]
         self.now: list[dict[str, str]] = []

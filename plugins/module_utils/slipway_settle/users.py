@@ -6,7 +6,7 @@ import grp
 import pwd
 from collections.abc import Callable
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.slipway_light.machine import Module
 
 NOLOGIN = "/usr/sbin/nologin"
 
@@ -34,7 +34,7 @@ def commands(name: str, home: str) -> list[list[str]]:
     return wanted
 
 
-def settle(module: AnsibleModule, users: list[dict]) -> list[str]:
+def settle(module: Module, users: list[dict]) -> list[str]:
     """Make the users that are missing or differ, and return their names."""
     changed = []
     for user in users:

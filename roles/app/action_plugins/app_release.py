@@ -1,4 +1,4 @@
-"""Hand the module app_release the program that it starts, made on the control node from this playbook's own sources."""
+"""Run the module app_release on a machine, with the program that it starts, made of this playbook's own sources."""
 
 from __future__ import annotations
 
@@ -6,23 +6,20 @@ import base64
 from pathlib import Path
 
 import ansible.module_utils
-from ansible.plugins.action import ActionBase
+from ansible import constants
 
-ansible.module_utils.__path__.append(str(Path(__file__).parents[1] / "module_utils"))
+_HERE = str(Path(__file__).parents[1] / "module_utils")
+ansible.module_utils.__path__.extend([_HERE, *constants.DEFAULT_MODULE_UTILS_PATH])
+
+from ansible.module_utils.slipway_light.control import LightAction  # noqa: E402 - from the paths above
+from ansible.module_utils.slipway_release import program  # noqa: E402
 
 
-class ActionModule(ActionBase):
+class ActionModule(LightAction):
     """Arguments and what is returned: see the module."""
 
-    TRANSFERS_FILES = False
-    _supports_check_mode = True
-
-    def run(self, tmp=None, task_vars=None):
-        """Run the module on the machine."""
-        from ansible.module_utils.slipway_release import program
-
-        super().run(tmp, task_vars)
-        arguments = dict(self._task.args)
-        if arguments.get("state") == "start":
+    def completed(self, arguments: dict) -> dict:
+        """Add the program, where it will be started."""
+        if arguments["state"] == "start":
             arguments["program"] = base64.b64encode(program.build()).decode()
-        return self._execute_module("app_release", module_args=arguments, task_vars=task_vars)
+        return arguments

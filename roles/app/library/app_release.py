@@ -32,11 +32,23 @@ import os
 import time
 from pathlib import Path
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.slipway_light.machine import Module
 from ansible.module_utils.slipway_release import history, host
 from ansible.module_utils.slipway_release.release import Release, scale
 from ansible.module_utils.slipway_settle.packages import Packages
 
+ARGUMENTS = {
+    "app": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["query", "start", "go", "keep", "abort", "discard"], "required": True},
+    "id": {"type": "str", "default": ""},
+    "release": {"type": "str", "default": ""},
+    "dependencies": {"type": "str", "default": ""},
+    "scale": {"type": "dict", "default": {}},
+    "warm": {"type": "bool", "default": False},
+    "packages": {"type": "list", "elements": "str", "default": []},
+    "request": {"type": "dict", "default": {}},
+    "program": {"type": "str", "no_log": True},
+}
 _ENDS = ("done", "failed")
 # Another operation that only finishes what is live already is waited for.
 _FINISHING_SECONDS = 120
@@ -45,7 +57,7 @@ _FINISHING_SECONDS = 120
 class Follower:
     """The process that changes an app's releases, seen from outside."""
 
-    def __init__(self, module: AnsibleModule) -> None:
+    def __init__(self, module: Module) -> None:
         self.module = module
         self.app, self.id = module.params["app"], module.params["id"]
         self.root = host.ROOT / self.app
@@ -187,27 +199,9 @@ def report(app: str, state: dict) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    """See DOCUMENTATION."""
-    module = AnsibleModule(
-        argument_spec={
-            "app": {"type": "str", "required": True},
-            "state": {
-                "type": "str",
-                "choices": ["query", "start", "go", "keep", "abort", "discard"],
-                "required": True,
-            },
-            "id": {"type": "str", "default": ""},
-            "release": {"type": "str", "default": ""},
-            "dependencies": {"type": "str", "default": ""},
-            "scale": {"type": "dict", "default": {}},
-            "warm": {"type": "bool", "default": False},
-            "packages": {"type": "list", "elements": "str", "default": []},
-            "request": {"type": "dict", "default": {}},
-            "program": {"type": "str", "no_log": True},
-        },
-        supports_check_mode=True,
-    )
+def run(module: Module) -> None:
+    """Run as a light module."""
+    module.log(f"Invoked for {module.params['app']}: {module.params['state']}")
     follower, wanted = Follower(module), module.params["state"]
     if wanted == "query":
         module.exit_json(changed=False, **follower.query())
@@ -227,7 +221,3 @@ def main() -> None:
         release=state.get("id", ""),
         previous=state.get("previous", ""),
     )
-
-
-if __name__ == "__main__":
-    main()
