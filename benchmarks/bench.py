@@ -77,7 +77,7 @@ class Bench:
             self.result["switch_milliseconds"] += switches(machine)
             if number == self.arguments.repeat and "serving" in self.arguments.parts:
                 say("What is served, and how fast")
-                self.result["serving"] = serving(machine)
+                self.result |= serving(machine)
             machine.remove()
         for name in every[0]:
             names = every[-1][name]

@@ -35,9 +35,7 @@ def verdict(is_met: bool) -> str:
 
 def judged(value: float, bound: float | None) -> str:
     """A ratio beside its bound."""
-    return f"{value:6.2f}" + (
-        "" if bound is None else f"   at most {bound:.2f}: {verdict(value <= bound)}"
-    )
+    return f"{value:6.2f}" + ("" if bound is None else f"   at most {bound:.2f}: {verdict(value <= bound)}")
 
 
 def table(result: dict, last: dict | None) -> str:
@@ -63,7 +61,7 @@ def table(result: dict, last: dict | None) -> str:
         lines += ["", "Served (requests per second; 99th percentile in milliseconds)"]
         for name, figures in result["serving"].items():
             lines.append(f"  {name:<28}{figures['requests_per_second']:9.0f}{figures['p99_milliseconds']:9.1f}")
-        lines += [f"  {line}" for line in served_ratios(result["serving"])]
+        lines += [f"  {line}" for line in served(result["served_ratios"])]
     if result.get("workers"):
         keys = list(next(iter(result["workers"].values())))
         lines += ["", "Workers x threads: requests per second, p99 of the query, memory of the release"]
@@ -82,16 +80,13 @@ def switched(milliseconds: list[float]) -> str:
     )
 
 
-def served_ratios(serving: dict) -> list[str]:
+def served(ratios: dict[str, float]) -> list[str]:
     """What nginx costs on a trivial path, and what it gains on a static file."""
-    rate = {name: figures["requests_per_second"] for name, figures in serving.items()}
-    cost = 1 - rate["trivial, nginx"] / rate["trivial, gunicorn"]
-    shared = rate["static, nginx"] / rate["static, Flask behind nginx"]
-    gain = rate["static apart, nginx"] / rate["static apart, Flask"] if "static apart, nginx" in rate else shared
+    cost, gain = 1 - ratios["trivial"], ratios.get("static apart", ratios["static"])
     return [
         f"nginx costs {cost:.0%} of a trivial request   at most 15%: {verdict(cost <= 0.15)}",
         f"a static file is {gain:.0f} x Flask's   at least 20: {verdict(gain >= 20)}"
-        f" ({shared:.0f} x where wrk shares the server's cores)",
+        f" ({ratios['static']:.0f} x where wrk shares the server's cores)",
     ]
 
 

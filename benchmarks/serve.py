@@ -11,6 +11,8 @@ from machines import Machine
 CONNECTIONS = 16
 SECONDS = 3
 ROUNDS = 5
+# Two rates that differ by an eighth are told apart only by many measurements right after one another.
+TRIVIAL_ROUNDS = 15
 BY_FLASK = "static, Flask behind nginx"
 APART = "static apart"
 PORT = 8001
@@ -38,11 +40,30 @@ def install_wrk(machine: Machine) -> None:
     machine.shell("apt-get install -y -qq --no-install-recommends wrk >/dev/null")
 
 
-def medians(measured: dict[str, list[dict[str, float]]]) -> dict[str, dict[str, float]]:
-    """Of the runs under each name, the median of each figure."""
-    return {
-        name: {key: round(median(run[key] for run in runs), 3) for key in runs[0]} for name, runs in measured.items()
-    }
+class Measured:
+    """What was measured, by name."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, list[dict[str, float]]] = {}
+
+    def add(self, name: str, figures: dict[str, float]) -> None:
+        """Add the figures of a run."""
+        self.runs.setdefault(name, []).append(figures)
+
+    def medians(self) -> dict[str, dict[str, float]]:
+        """The median of each figure, by name."""
+        return {
+            name: {key: round(median(run[key] for run in runs), 3) for key in runs[0]}
+            for name, runs in self.runs.items()
+        }
+
+    def ratio(self, name: str, other: str) -> float:
+        """By how much more requests a second are answered: the median of the ratios of two runs after one another.
+
+        What slows down the computer for a while does so to both of them.
+        """
+        pairs = zip(self.runs[name], self.runs[other], strict=True)
+        return round(median(one["requests_per_second"] / two["requests_per_second"] for one, two in pairs), 3)
 
 
 # For static files what serves gets the first core and the load another one, besides the measure on shared cores: on
@@ -69,8 +90,8 @@ systemctl start $name.service
 """
 
 
-def serving(machine: Machine) -> dict[str, dict[str, float]]:
-    """Medians of each path over nginx and TLS, and of gunicorn itself.
+def serving(machine: Machine) -> dict[str, dict]:
+    """Medians of each path over nginx and TLS, and of gunicorn itself; and the ratios that count.
 
     Static files also as Flask serves them behind the same nginx, which asks it for what it does not find itself; and
     with a core for what serves and another one for the load, where there are two.
@@ -81,22 +102,30 @@ def serving(machine: Machine) -> dict[str, dict[str, float]]:
     static = machine.shell(f"cd {public} && find . -name '*.css' | head -n 1").strip().removeprefix("./")
     paths = {name: path.format(static=static) for name, path in PATHS.items()}
     file = f"https://localhost{paths['static']}"
-    measured: dict[str, list[dict[str, float]]] = {}
+    measured = Measured()
 
     def by_flask(name: str, core: int | None = None) -> None:
         machine.shell(f"mv {public} {public}.away; sleep 2")
-        measured.setdefault(name, []).append(load(machine, file, core))
+        measured.add(name, load(machine, file, core))
         machine.shell(f"mv {public}.away {public}; sleep 2")
 
+    def by_both(name: str) -> None:
+        for server, base in (("nginx", "https://localhost"), ("gunicorn", f"http://localhost:{PORT}")):
+            measured.add(f"{name}, {server}", load(machine, base + paths[name]))
+
     for _ in range(ROUNDS):
-        for name, path in paths.items():
-            for server, base in (("nginx", "https://localhost"), ("gunicorn", f"http://localhost:{PORT}")):
-                measured.setdefault(f"{name}, {server}", []).append(load(machine, base + path))
+        for name in paths:
+            by_both(name)
         by_flask(BY_FLASK)
+    for _ in range(TRIVIAL_ROUNDS - ROUNDS):
+        by_both("trivial")
+    ratios = {"trivial": measured.ratio("trivial, nginx", "trivial, gunicorn")}
+    ratios["static"] = measured.ratio("static, nginx", BY_FLASK)
     cores = os.cpu_count() or 1
     if cores > 1:
         machine.shell(PIN)
         for _ in range(ROUNDS):
-            measured.setdefault(f"{APART}, nginx", []).append(load(machine, file, cores - 1))
+            measured.add(f"{APART}, nginx", load(machine, file, cores - 1))
             by_flask(f"{APART}, Flask", cores - 1)
-    return medians(measured)
+        ratios[APART] = measured.ratio(f"{APART}, nginx", f"{APART}, Flask")
+    return {"serving": measured.medians(), "served_ratios": ratios}

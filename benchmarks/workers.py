@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 from machines import Machine, Site
-from serve import install_wrk, load, medians
+from serve import Measured, install_wrk, load
 
 # The app answers it after 50 ms of waiting, as one that asks another service does.
 WAITS = """
@@ -45,7 +45,7 @@ def combinations(machine: Machine) -> dict[str, dict[str, float]]:
     install_wrk(machine)
     said = machine.shell(ARGUMENTS)
     arguments = said.split('"GUNICORN_CMD_ARGS=', 1)[1].split('"', 1)[0]
-    measured: dict[str, list[dict[str, float]]] = {}
+    measured = Measured()
     for _, workers, threads in itertools.product(range(ROUNDS), WORKERS, THREADS):
         machine.shell(SETTLE.format(workers=workers, threads=threads, arguments=arguments))
         run = {}
@@ -55,5 +55,5 @@ def combinations(machine: Machine) -> dict[str, dict[str, float]]:
             if name == "query":
                 run["p99_milliseconds"] = figures["p99_milliseconds"]
         run["mebibytes"] = int(machine.shell(MEMORY)) / 2**20
-        measured.setdefault(f"{workers} x {threads}", []).append(run)
-    return medians(measured)
+        measured.add(f"{workers} x {threads}", run)
+    return measured.medians()
