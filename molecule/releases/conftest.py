@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -47,9 +48,20 @@ class Site(Machine):
 
         A step may be too short to be seen on a busy machine: then it is the end of the operation.
         """
-        ends = rf"""grep -q '"step": "{step}"\|"status": "\(done\|failed\)"' /run/slipway/shop/state.json"""
+        # By one process: one for each look took a tenth of a processor.
+        look = f"""
+import re, time
+from pathlib import Path
+said = ""
+while not re.search(r'"step": "{step}"|"status": "(done|failed)"', said):
+    time.sleep(0.005)
+    try:
+        said = Path("/run/slipway/shop/state.json").read_text()
+    except FileNotFoundError:
+        pass
+"""
         then = "systemctl kill --signal=KILL shop-deploy.service || true" if kill else "true"
-        self.shell(f"until {ends}; do sleep 0.005; done 2>/dev/null; sleep {seconds}; {then}")
+        self.shell(f"python3 -c {shlex.quote(look)} && sleep {seconds}; {then}")
 
     @property
     def live(self) -> str:

@@ -1,4 +1,7 @@
-"""Steady load on a site: reads, writes and slow requests at a fixed rate, each over a new TLS connection."""
+"""Steady load on a site: reads, writes and slow requests at a fixed rate.
+
+Reads come over TLS connections that stay open, as browsers' do; each other request over a new one.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,18 @@ import ssl
 import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 # Of a hundred requests: 60 reads, 32 writes, 8 that take a second.
 _READS, _WRITES = 60, 92
 SLOW_SECONDS = 1.0
 TIMEOUT_SECONDS = 60
+# What comes of a connection that the server has closed since it was last used.
+CLOSED = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+# As many as may be under way: what waits for one of these would be asked later than it should.
+THREADS = 400
 # Made once: the certificate is self-signed, and reading all authorities takes longer than a request.
 CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 CONTEXT.check_hostname, CONTEXT.verify_mode = False, ssl.CERT_NONE
@@ -20,7 +29,7 @@ CONTEXT.check_hostname, CONTEXT.verify_mode = False, ssl.CERT_NONE
 
 @dataclass
 class Load:
-    """Requests at a rate (per second), from a thread each, until stop(); what was answered otherwise is a failure."""
+    """Requests at a rate (per second) until stop(), whatever others take; what is answered otherwise is a failure."""
 
     address: str
     rate: float = 40.0
@@ -31,7 +40,7 @@ class Load:
 
     def __enter__(self) -> Load:
         self._ended = threading.Event()
-        self._threads: list[threading.Thread] = []
+        self._open: list[http.client.HTTPSConnection] = []
         self._main = threading.Thread(target=self._run)
         self._main.start()
         return self
@@ -43,17 +52,16 @@ class Load:
         """Begin no more requests, and wait for the answers of those begun."""
         self._ended.set()
         self._main.join()
-        for thread in self._threads:
-            thread.join()
+        while self._open:
+            self._open.pop().close()
 
     def _run(self) -> None:
         begun, number = time.monotonic(), 0
-        while not self._ended.is_set():
-            thread = threading.Thread(target=self._ask, args=(number * 37 % 100,))
-            thread.start()
-            self._threads = [each for each in self._threads if each.is_alive()] + [thread]
-            number += 1
-            self._ended.wait(max(0.0, begun + number / self.rate - time.monotonic()))
+        with ThreadPoolExecutor(THREADS) as threads:
+            while not self._ended.is_set():
+                threads.submit(self._ask, number * 37 % 100)
+                number += 1
+                self._ended.wait(max(0.0, begun + number / self.rate - time.monotonic()))
 
     def _ask(self, kind: int) -> None:
         order = str(uuid.uuid4())
@@ -65,8 +73,8 @@ class Load:
             method, path, expected = "GET", f"/slow?seconds={SLOW_SECONDS}", 200
         at = time.strftime("%H:%M:%S")
         try:
-            status, body = ask(self.address, method, path)
-        except (OSError, http.client.HTTPException) as error:
+            status, body = self._read(path) if path == "/" else ask(self.address, method, path)
+        except Exception as error:  # whatever it is, it was no answer
             self.failures.append(f"{at} {method} {path}: {type(error).__name__}: {error}")
             return
         if status != expected:
@@ -76,13 +84,40 @@ class Load:
         if method == "POST":
             self.stored.add(order)
 
+    def _read(self, path: str) -> tuple[int, bytes]:
+        """Ask over a connection that is open already; over a new one where none is, or it was closed meanwhile."""
+        try:
+            connection = self._open.pop()
+        except IndexError:
+            connection = connect(self.address)
+        else:
+            with suppress(*CLOSED):
+                return self._answer(connection, path)
+            connection = connect(self.address)
+        return self._answer(connection, path)
+
+    def _answer(self, connection: http.client.HTTPSConnection, path: str) -> tuple[int, bytes]:
+        said = answer(connection, "GET", path)
+        self._open.append(connection)
+        return said
+
+
+def connect(address: str, timeout: float = TIMEOUT_SECONDS) -> http.client.HTTPSConnection:
+    """Return a connection to a site, whatever its certificate; it is made with the first request."""
+    return http.client.HTTPSConnection(address, timeout=timeout, context=CONTEXT)
+
+
+def answer(connection: http.client.HTTPSConnection, method: str, path: str) -> tuple[int, bytes]:
+    """Ask over a connection; return the status and the answer."""
+    connection.request(method, path, headers={"Host": "shop.example"})
+    got = connection.getresponse()
+    return got.status, got.read()
+
 
 def ask(address: str, method: str, path: str, timeout: float = TIMEOUT_SECONDS) -> tuple[int, bytes]:
-    """Ask a site once over a new connection, whatever its certificate; return the status and the answer."""
-    connection = http.client.HTTPSConnection(address, timeout=timeout, context=CONTEXT)
+    """Ask a site once over a new connection; return the status and the answer."""
+    connection = connect(address, timeout)
     try:
-        connection.request(method, path, headers={"Host": "shop.example"})
-        answer = connection.getresponse()
-        return answer.status, answer.read()
+        return answer(connection, method, path)
     finally:
         connection.close()
