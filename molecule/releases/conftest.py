@@ -6,7 +6,6 @@ import json
 import re
 import shlex
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -81,8 +80,9 @@ while not re.search(r'"step": "{step}"|"status": "(done|failed)"', said):
 
     def idle(self) -> None:
         """Wait until no operation runs on the machine."""
-        while self.shell("systemctl is-active shop-deploy.service", check=False) in ("active", "deactivating"):
-            time.sleep(0.2)
+        self.shell(
+            "while systemctl is-active shop-deploy.service | grep -qxE 'active|deactivating'; do sleep 0.2; done"
+        )
 
     def units(self) -> set[str]:
         """Return the units of releases that are up."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support import expected_conditions as expected
@@ -60,7 +61,9 @@ def send(browser: WebDriver, name: str, message: str) -> None:
     browser.find_element(By.ID, "message").send_keys(message)
     button = browser.find_element(By.CSS_SELECTOR, "button[type=submit]")
     button.click()
-    WebDriverWait(browser, WAIT_SECONDS).until(expected.staleness_of(button))
+    # To ask for an element just when its page goes ends with one of several errors.
+    gone = WebDriverWait(browser, WAIT_SECONDS, ignored_exceptions=[WebDriverException])
+    gone.until(expected.staleness_of(button))
 
 
 def messages(browser: WebDriver) -> list[str]:
