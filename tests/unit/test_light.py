@@ -107,6 +107,12 @@ def test_what_goes_wrong_is_said(probe: Callable, how: str, expected: str) -> No
 
 
 @pytest.mark.slow
+def test_a_machine_without_python_says_so_and_nothing_else(probe: Callable) -> None:
+    _, said = probe(say="x", keywords={"vars": {"ansible_python_interpreter": "/no/such/python"}})
+    assert said["msg"].endswith("/no/such/python: not found") and said["rc"] == 127
+
+
+@pytest.mark.slow
 def test_a_warning_reaches_the_person_in_front(tmp_path: Path, probe: Callable) -> None:
     probe(say="x", how="warned")
     plugins = {"ANSIBLE_LIBRARY": f"{tmp_path}/library", "ANSIBLE_ACTION_PLUGINS": f"{tmp_path}/action"}

@@ -101,10 +101,10 @@ class LightAction(ActionBase):
         lines = got["stdout"].strip().splitlines() or [""]
         try:
             return {"changed": False} | json.loads(lines[-1])
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError):
             said = f"{got['stderr'].strip()}\n{got['stdout'].strip()}".strip()[-4000:]
             problem = f"{module.stem} ended on the machine without a result, with status {got['rc']}: {said}"
-            raise AnsibleActionFail(problem, result={"rc": got["rc"]}) from error
+            raise AnsibleActionFail(problem, result={"rc": got["rc"]}) from None
 
     def interpreter(self, task_vars: dict) -> str:
         """Return the machine's Python: Debian's own, unless the inventory names another."""
