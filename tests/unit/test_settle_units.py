@@ -228,13 +228,19 @@ def test_a_stale_unit_is_judged_and_acted_on_once(module, stale):
     assert units.Units(module, [stale]).settle() == units.Outcome([], [])
 
 
+def title(process):
+    """What a process is called."""
+    return Path(f"/proc/{process}/cmdline").read_bytes()
+
+
 @pytest.fixture
 def daemon(systemd):
     """A process with one child, and what its log says: the program of a unit whose reload replaces its children."""
     script = "sleep 60 & exec sleep 61"
     with subprocess.Popen(["bash", "-c", script], start_new_session=True) as process:
         systemd["MainPID"] = str(process.pid)
-        while not units.workers(systemd["MainPID"]):
+        # Until the child is what it will be: while it becomes that, it has no title, as if it had ended.
+        while [title(child) for child in units.workers(systemd["MainPID"])] != [b"sleep\0" + b"60\0"]:
             time.sleep(0.01)
         yield process
         os.killpg(process.pid, signal.SIGKILL)
