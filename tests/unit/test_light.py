@@ -56,12 +56,17 @@ class ActionModule(LightAction):
 
 
 @pytest.fixture
-def probe(tmp_path: Path) -> Callable[..., tuple[int, dict]]:
-    """Runs a light module of the test's own, as a task of a user's."""
+def plugins(tmp_path: Path) -> dict[str, str]:
+    """A light module of the test's own: the environment in which Ansible finds it."""
     for kind, text in (("library", PROBE), ("action", ACTION)):
         (tmp_path / kind).mkdir()
         (tmp_path / kind / "probe.py").write_text(text)
-    plugins = {"ANSIBLE_LIBRARY": f"{tmp_path}/library", "ANSIBLE_ACTION_PLUGINS": f"{tmp_path}/action"}
+    return {"ANSIBLE_LIBRARY": f"{tmp_path}/library", "ANSIBLE_ACTION_PLUGINS": f"{tmp_path}/action"}
+
+
+@pytest.fixture
+def probe(tmp_path: Path, plugins: dict[str, str]) -> Callable[..., tuple[int, dict]]:
+    """Runs it as a task of a user's."""
 
     def run(*words: str, keywords: dict | None = None, **arguments: object) -> tuple[int, dict]:
         return run_task(tmp_path, {"probe": arguments} | (keywords or {}), *words, **plugins)
@@ -113,9 +118,7 @@ def test_a_machine_without_python_says_so_and_nothing_else(probe: Callable) -> N
 
 
 @pytest.mark.slow
-def test_a_warning_reaches_the_person_in_front(tmp_path: Path, probe: Callable) -> None:
-    probe(say="x", how="warned")
-    plugins = {"ANSIBLE_LIBRARY": f"{tmp_path}/library", "ANSIBLE_ACTION_PLUGINS": f"{tmp_path}/action"}
+def test_a_warning_reaches_the_person_in_front(plugins: dict[str, str]) -> None:
     command = ["ansible", "localhost", "-c", "local", "-m", "probe", "-a", "say=x how=warned"]
     done = subprocess.run(command, cwd=ROOT, env=os.environ | plugins, capture_output=True, text=True, check=True)
     assert "mind the gap" in done.stderr

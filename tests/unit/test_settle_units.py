@@ -275,7 +275,7 @@ def test_a_reload_after_which_the_children_are_the_same_ends_it_and_stays_stale(
 
 def test_a_process_that_says_that_it_is_shutting_down_is_no_worker():
     with subprocess.Popen(["bash", "-c", "exec -a 'nginx: worker process is shutting down' sleep 60"]) as process:
-        while b"shutting" not in Path(f"/proc/{process.pid}/cmdline").read_bytes():
+        while b"shutting" not in title(process.pid):
             time.sleep(0.01)
         assert units.is_leaving(str(process.pid))
         process.kill()

@@ -39,18 +39,17 @@ run(Module(**sent["module"]))
 
 def sources(module: Path) -> dict[str, str]:
     """Return the text of a module, called light_module, and of the packages of ours that it needs, by their names."""
-    texts, wanted = {"light_module": module.read_text()}, {"slipway_light"}
-    wanted |= set(_PACKAGE.findall(texts["light_module"]))
+    texts = {"ansible": "", _UTILITIES: "", "light_module": module.read_text()}
+    wanted = {"slipway_light", *_PACKAGE.findall(texts["light_module"])}
     while wanted:
         package = f"{_UTILITIES}.{wanted.pop()}"
         if package in texts:
             continue
         directory = Path(importlib.util.find_spec(package).origin).parent
-        texts |= {f"{package}.{file.stem}": file.read_text() for file in directory.glob("*.py")}
-        texts[package] = texts.pop(f"{package}.__init__")
-        for name, text in texts.items():
-            if name.startswith(package):
-                wanted |= set(_PACKAGE.findall(text))
+        new = {f"{package}.{file.stem}": file.read_text() for file in directory.glob("*.py")}
+        new[package] = new.pop(f"{package}.__init__")
+        wanted.update(*map(_PACKAGE.findall, new.values()))
+        texts |= new
     return texts
 
 
@@ -90,10 +89,9 @@ class LightAction(ActionBase):
     def on_the_machine(self, module: Path, arguments: dict, task_vars: dict) -> dict:
         """Send and run it. Raises AnsibleActionFail, with what it printed, where it ends without a result."""
         texts = sources(module)
-        packages = [name for name in texts if any(other.startswith(f"{name}.") for other in texts)]
         run = {"name": module.stem, "params": arguments, "check_mode": self._task.check_mode}
-        sent = {"source": texts | {"ansible": "", _UTILITIES: ""}, "module": run}
-        sent["packages"] = [*packages, "ansible", _UTILITIES]
+        packages = [name for name in texts if any(other.startswith(f"{name}.") for other in texts)]
+        sent = {"source": texts, "packages": packages, "module": run}
         command = f"{self.interpreter(task_vars)} -I -c {shlex.quote(_BOOTSTRAP)}"
         environment = self._compute_environment_string()
         data = zlib.compress(json.dumps(sent).encode(), level=3)
