@@ -107,17 +107,21 @@ def connect(address: str, timeout: float = TIMEOUT_SECONDS) -> http.client.HTTPS
     return http.client.HTTPSConnection(address, timeout=timeout, context=CONTEXT)
 
 
-def answer(connection: http.client.HTTPSConnection, method: str, path: str) -> tuple[int, bytes]:
+def answer(
+    connection: http.client.HTTPSConnection, method: str, path: str, domain: str = "shop.example"
+) -> tuple[int, bytes]:
     """Ask over a connection; return the status and the answer."""
-    connection.request(method, path, headers={"Host": "shop.example"})
+    connection.request(method, path, headers={"Host": domain})
     got = connection.getresponse()
     return got.status, got.read()
 
 
-def ask(address: str, method: str, path: str, timeout: float = TIMEOUT_SECONDS) -> tuple[int, bytes]:
+def ask(
+    address: str, method: str, path: str, timeout: float = TIMEOUT_SECONDS, domain: str = "shop.example"
+) -> tuple[int, bytes]:
     """Ask a site once over a new connection; return the status and the answer."""
     connection = connect(address, timeout)
     try:
-        return answer(connection, method, path)
+        return answer(connection, method, path, domain)
     finally:
         connection.close()

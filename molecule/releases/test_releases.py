@@ -355,10 +355,15 @@ def test_another_app_on_the_machine_comes_fails_and_goes_without_touching_this_o
     assert "failed=0" in other.run("../site", words=("--check",))
     other.run("../site")
     other.run("deploy", 2, app_environment={"BROKEN": "health"}, app_health_timeout_seconds=5)
-    other.run("restart")
     other.run("roll-back", 2)
     assert "This would take shop-web off" in other.run("remove", 2)
-    other.run("remove", confirm="shop-web")
+    with ThreadPoolExecutor() as pool:
+        # What is restarted still answers this when the removal begins, which waits for it.
+        slow = pool.submit(ask, site.address, "GET", "/slow?seconds=12", domain="shop-web.example")
+        time.sleep(1)
+        other.run("restart")
+        other.run("remove", confirm="shop-web")
+        assert slow.result()[0] == 200
     assert other.shell("ls -d /srv/shop-web /run/slipway/shop-web /etc/nginx/*/shop-web*", check=False) == ""
     assert other.shell("ls -d /etc/systemd/system/shop-web-* /var/log/nginx/shop-web*", check=False) == ""
     assert (
@@ -366,7 +371,7 @@ def test_another_app_on_the_machine_comes_fails_and_goes_without_touching_this_o
     )
     asked = "SELECT datname FROM pg_database UNION ALL SELECT rolname FROM pg_roles"
     assert "shop-web" not in other.shell(f"runuser -u postgres -- psql -Atc '{asked}'")
-    assert "orders" in other.shell("pg_restore --list /var/backups/slipway/shop-web-*.dump")
+    assert "orders" in other.shell("pg_restore --list $(ls -t /var/backups/slipway/shop-web-*.dump | head -n 1)")
     assert (site.live, site.history) == (before, history)
     assert site.shell("ls /etc/systemd/system | grep ^shop-[^w]") == files
     site.settled()

@@ -34,6 +34,7 @@ from pathlib import Path
 
 from ansible.module_utils.slipway_light.machine import Module
 from ansible.module_utils.slipway_release import history, host
+from ansible.module_utils.slipway_release.progress import ENDS, Progress
 from ansible.module_utils.slipway_release.release import Release, scale
 from ansible.module_utils.slipway_settle.packages import Packages
 
@@ -49,32 +50,15 @@ ARGUMENTS = {
     "request": {"type": "dict", "default": {}},
     "program": {"type": "str", "no_log": True},
 }
-_ENDS = ("done", "failed")
-# Another operation that only finishes what is live already is waited for.
-_FINISHING_SECONDS = 120
 
 
-class Follower:
+class Follower(Progress):
     """The process that changes an app's releases, seen from outside."""
 
     def __init__(self, module: Module) -> None:
-        self.module = module
-        self.app, self.id = module.params["app"], module.params["id"]
+        super().__init__(module.params["app"])
+        self.module, self.id = module, module.params["id"]
         self.root = host.ROOT / self.app
-        self.directory = host.RUN / self.app
-        self.unit = f"{self.app}-deploy.service"
-
-    def state(self) -> dict:
-        """Return the progress that the process keeps; empty where there is none."""
-        try:
-            return json.loads((self.directory / "state.json").read_text())
-        except (OSError, ValueError):
-            return {}
-
-    def running(self) -> bool:
-        """Say whether such a process is up."""
-        said = host.systemctl("is-active", self.unit, check=False).stdout.strip()
-        return said in ("active", "activating", "deactivating", "reloading")
 
     def live(self) -> str:
         """Return the name of the live release, or ""."""
@@ -122,17 +106,8 @@ class Follower:
 
     def start(self) -> dict:
         """Start the process and wait for its first word."""
-        deadline = time.monotonic() + _FINISHING_SECONDS
-        while self.running() and self.state().get("status") in ("live", *_ENDS) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        if self.running():
-            state = self.state()
-            self.module.fail_json(
-                msg=f"{state.get('by', 'somebody')} is at work on {self.app} since {state.get('since', '?')}"
-                f" ({state.get('operation', 'deploy')} of release {state.get('id', '?')},"
-                f" step {state.get('step', '?')})."
-                " Wait until that has ended, then run again."
-            )
+        if obstacle := self.obstacle():
+            self.module.fail_json(msg=obstacle)
         host.install(self.root / "bin" / "slipway-release", base64.b64decode(self.module.params["program"]))
         self.directory.mkdir(parents=True, exist_ok=True)
         (self.directory / "state.json").unlink(missing_ok=True)
@@ -142,7 +117,7 @@ class Follower:
         self.module.run_command(["systemctl", "reset-failed", self.unit])
         words = ["systemd-run", "--quiet", "--collect", f"--unit={self.unit}", f"--description=Deploy {self.app}"]
         self.module.run_command([*words, str(self.root / "bin" / "slipway-release"), str(request)], check_rc=True)
-        ends = (*_ENDS, "healthy", *(["live"] if self.module.params["request"].get("quick") else []))
+        ends = (*ENDS, "healthy", *(["live"] if self.module.params["request"].get("quick") else []))
         return self.wait(ends)
 
     def discard(self) -> bool:
@@ -159,7 +134,7 @@ class Follower:
             (self.directory / "word.part").rename(self.directory / "word")
             while self.state().get("status") == ("watched" if word == "keep" else "healthy") and self.running():
                 time.sleep(0.05)
-        return self.wait((*_ENDS, "watched") if word == "go" else _ENDS)
+        return self.wait((*ENDS, "watched") if word == "go" else ENDS)
 
     def wait(self, ends: tuple[str, ...]) -> dict:
         """Wait until the process says one of ``ends``, or is gone."""

@@ -9,7 +9,7 @@ short_description: Stop an app on a machine, or take away all that its releases 
 description:
   - C(stopped) stops and disables every unit of the app's releases; C(absent) also removes the units, /srv/APP and
     /run/slipway/APP. Units of another app whose name begins alike are left alone.
-  - Refuses while an operation on the app runs.
+  - Refuses while an operation on the app runs. One that has done its work and only ends is waited for.
 options:
   app: {description: "The app's name.", type: str, required: true}
   state: {description: "What to do.", type: str, choices: [stopped, absent], required: true}
@@ -21,6 +21,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.slipway_release import host
+from ansible.module_utils.slipway_release.progress import Progress
 
 _KINDS = ("service", "socket", "timer")
 
@@ -63,11 +64,10 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    app, files = module.params["app"], own_units(module.params["app"])
-    if host.systemctl("is-active", "--quiet", f"{app}-deploy.service", check=False).returncode == 0:
-        module.fail_json(
-            msg=f"An operation on {app} runs ({app}-deploy.service). Wait until it has ended, then run again."
-        )
+    app = module.params["app"]
+    if obstacle := Progress(app).obstacle():
+        module.fail_json(msg=obstacle)
+    files = own_units(app)
     kept = (host.ROOT / app, host.RUN / app, host.UNITS / f"{app}.run-@.service.d")
     directories = [path for path in kept if path.exists()]
     if module.check_mode:

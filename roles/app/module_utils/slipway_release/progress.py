@@ -1,0 +1,46 @@
+"""The operation that is under way on an app, seen from outside of its process."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from . import host
+
+ENDS = ("done", "failed")
+# What only retires the release before, or is about to exit, is waited for.
+FINISHING_SECONDS = 120
+
+
+class Progress:
+    """What the process of an app's operation says of itself, and what systemd says of it."""
+
+    def __init__(self, app: str) -> None:
+        self.app, self.unit = app, f"{app}-deploy.service"
+        self.directory = host.RUN / app
+
+    def state(self) -> dict:
+        """Return the progress that the process keeps; empty where there is none."""
+        try:
+            return json.loads((self.directory / "state.json").read_text())
+        except (OSError, ValueError):
+            return {}
+
+    def running(self) -> bool:
+        """Say whether such a process is up."""
+        said = host.systemctl("is-active", self.unit, check=False).stdout.strip()
+        return said in ("active", "activating", "deactivating", "reloading")
+
+    def obstacle(self) -> str:
+        """Return why no other operation may begin, or "", once one that has done its work has ended."""
+        deadline = time.monotonic() + FINISHING_SECONDS
+        while self.running() and self.state().get("status") in ("live", *ENDS) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        if not self.running():
+            return ""
+        state = self.state()
+        return (
+            f"{state.get('by', 'somebody')} is at work on {self.app} since {state.get('since', '?')}"
+            f" ({state.get('operation', 'deploy')} of release {state.get('id', '?')}, step {state.get('step', '?')})."
+            " Wait until that has ended, then run again."
+        )
