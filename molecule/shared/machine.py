@@ -104,7 +104,9 @@ class Machine:
         self, playbook: str, under: tuple[str, ...] = (), words: tuple[str, ...] = (), **extra: object
     ) -> subprocess.Popen:
         """Begin a playbook in a process group of its own, under another command if that is given."""
-        environment = os.environ | {"ANSIBLE_FORCE_COLOR": "false", "ANSIBLE_NOCOLOR": "true"}
+        # Where somebody says how wide a line may be, uv folds its errors to that.
+        environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+        environment |= {"ANSIBLE_FORCE_COLOR": "false", "ANSIBLE_NOCOLOR": "true"}
         return subprocess.Popen(
             [*under, *self.command(playbook, *words, **extra)],
             cwd=PROJECT,
