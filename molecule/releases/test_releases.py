@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -66,31 +67,32 @@ def test_the_same_again_changes_nothing(site):
     assert site.history == before
 
 
-def failed(site, said: str, before: str, step: str, reason: str) -> None:
+def failed(site, said: str, before: str, steps: str, reason: str) -> None:
     """See that a failure was told, that it is in the history, and that the release of before serves, and only it."""
-    assert f"Step: {step}." in said and reason in said, said[-3000:]
+    assert re.search(rf"Step: ({steps})\.", said) and reason in said, said[-3000:]
     assert f"The release {before} goes on serving" in said
     assert site.live == before and site.front()["release"] == before
     last = site.history[-1]
-    assert last["result"] == "failed" and last["why"].startswith(f"{step}: ")
+    assert last["result"] == "failed" and re.match(f"({steps}): ", last["why"])
     site.settled()
     assert site.shell("cat /srv/shop/shared/worker.beat") == before
 
 
 @pytest.mark.parametrize(
-    ("broken", "step", "reason"),
+    ("broken", "steps", "reason"),
     [
         ("import", "check imports", "RuntimeError: the shop is closed"),
         ("migration", "migrate", "did not succeed"),
         ("health", "health", "the last answer was: 503 ill"),
-        ("worker", "start worker", "the worker is on strike"),
+        # Which of the two it is depends on how soon the worker ends.
+        ("worker", "start worker|watch", "the worker is on strike"),
     ],
 )
-def test_a_failed_deploy_leaves_the_old_release_serving(site, load, broken, step, reason):
+def test_a_failed_deploy_leaves_the_old_release_serving(site, load, broken, steps, reason):
     before = site.live
     load()
     said = site.run("deploy", 2, app_environment={"BROKEN": broken}, app_health_timeout_seconds=8)
-    failed(site, said, before, step, reason)
+    failed(site, said, before, steps, reason)
 
 
 def test_a_release_that_answers_by_errors_is_switched_back_from(site):
