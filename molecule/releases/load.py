@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 _READS, _WRITES = 60, 92
 SLOW_SECONDS = 1.0
 TIMEOUT_SECONDS = 60
+DOMAIN = "shop.example"
 # What comes of a connection that the server has closed since it was last used.
 CLOSED = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 # As many as may be under way: what waits for one of these would be asked later than it should.
@@ -107,9 +108,7 @@ def connect(address: str, timeout: float = TIMEOUT_SECONDS) -> http.client.HTTPS
     return http.client.HTTPSConnection(address, timeout=timeout, context=CONTEXT)
 
 
-def answer(
-    connection: http.client.HTTPSConnection, method: str, path: str, domain: str = "shop.example"
-) -> tuple[int, bytes]:
+def answer(connection: http.client.HTTPSConnection, method: str, path: str, domain: str = DOMAIN) -> tuple[int, bytes]:
     """Ask over a connection; return the status and the answer."""
     connection.request(method, path, headers={"Host": domain})
     got = connection.getresponse()
@@ -117,7 +116,7 @@ def answer(
 
 
 def ask(
-    address: str, method: str, path: str, timeout: float = TIMEOUT_SECONDS, domain: str = "shop.example"
+    address: str, method: str, path: str, timeout: float = TIMEOUT_SECONDS, domain: str = DOMAIN
 ) -> tuple[int, bytes]:
     """Ask a site once over a new connection; return the status and the answer."""
     connection = connect(address, timeout)

@@ -9,7 +9,7 @@ from . import host
 
 ENDS = ("done", "failed")
 # What only retires the release before, or is about to exit, is waited for.
-FINISHING_SECONDS = 120
+_FINISHING_SECONDS = 120
 
 
 class Progress:
@@ -33,7 +33,7 @@ class Progress:
 
     def obstacle(self) -> str:
         """Return why no other operation may begin, or "", once one that has done its work has ended."""
-        deadline = time.monotonic() + FINISHING_SECONDS
+        deadline = time.monotonic() + _FINISHING_SECONDS
         while self.running() and self.state().get("status") in ("live", *ENDS) and time.monotonic() < deadline:
             time.sleep(0.1)
         if not self.running():
