@@ -46,11 +46,10 @@ def start(operation: Operation) -> None:
         for instance in stems(process, scale(operation.app, process))
     }
     there = {f"{operation.app}-{instance}@{operation.release.name}.service" for instance in wanted}
-    for unit in host.instances(operation.app):
-        if unit.startswith(f"{operation.app}-web@") or unit in there:
-            continue
-        host.disable(unit)
-        systemctl("stop", unit, check=False)
+    others = [unit for unit in host.instances(operation.app) if not unit.startswith(f"{operation.app}-web@")]
+    if gone := sorted(set(others) - there):
+        host.disable(*gone)
+        systemctl("stop", *gone, check=False)
     for instance, process in wanted.items():
         operation.step(f"start {instance}")
         unit = units.write(operation, process, instance, "exec")

@@ -75,11 +75,13 @@ def drain(release: Release) -> None:
 def stop(operation: Operation, release: Release) -> None:
     """Stop a release; requests that it is answering are finished by gunicorn's graceful time-out."""
     found = host.instances(operation.app)
-    units = [release.socket_unit, *(unit for unit in found if found[unit] == release.name)]
-    for unit in sorted(set(units), key=lambda unit: unit.endswith(".service")):
-        host.disable(unit)
-        systemctl("stop", unit, check=False)
-        systemctl("reset-failed", unit, check=False)
+    services = sorted(unit for unit in found if found[unit] == release.name and unit != release.socket_unit)
+    host.disable(release.socket_unit, *services)
+    # The socket first: the next connection would start the service again.
+    systemctl("stop", release.socket_unit, check=False)
+    if services:
+        systemctl("stop", *services, check=False)
+    systemctl("reset-failed", release.socket_unit, *services, check=False)
     release.socket.unlink(missing_ok=True)
 
 

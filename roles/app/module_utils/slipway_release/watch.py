@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .host import Failure, active, systemctl
+from .host import Failure, systemctl
 
 if TYPE_CHECKING:
     from .engine import Operation
@@ -109,14 +109,15 @@ def over(operation: Operation) -> None:
         return
     operation.step("watch")
     units = [operation.release.service, *operation.release.processes()]
-    begun_with, before, failed, switched = restarts(units), operation.log.before(), 0, time.time()
+    begun_with, before, failed, switched = condition(units), operation.log.before(), 0, time.time()
     dying = len(dying_workers(operation.old.service, switched - seconds)) if operation.old else 0
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         time.sleep(min(1.0, seconds))
-        if not active(*units) or restarts(units) != begun_with:
-            unit = next((unit for unit in units if not active(unit)), operation.release.service)
-            raise Failure("watch", f"{unit} ended by itself", operation.release.log(unit, operation.begun))
+        now = condition(units)
+        for unit in units:
+            if now[unit]["ActiveState"] != "active" or now[unit] != begun_with[unit]:
+                raise Failure("watch", f"{unit} ended by itself", operation.release.log(unit, operation.begun))
         found = worse(
             before, operation.log.more(), operation.request["watch_percent"], operation.request["watch_errors"]
         )
@@ -138,6 +139,8 @@ def over(operation: Operation) -> None:
             raise Failure("watch", reason, operation.release.log(operation.release.service, operation.begun))
 
 
-def restarts(units: list[str]) -> str:
-    """Return how often systemd restarted some units."""
-    return systemctl("show", "--property=NRestarts", "--value", *units).stdout
+def condition(units: list[str]) -> dict[str, dict[str, str]]:
+    """Return of each unit whether it is up (ActiveState), and how often systemd restarted it (NRestarts)."""
+    shown = systemctl("show", "--property=ActiveState,NRestarts", *units).stdout.strip().split("\n\n")
+    said = [dict(line.split("=", 1) for line in block.splitlines()) for block in shown]
+    return dict(zip(units, said, strict=True))
