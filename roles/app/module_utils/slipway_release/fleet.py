@@ -46,8 +46,9 @@ def start(operation: Operation) -> None:
         for instance in stems(process, scale(operation.app, process))
     }
     there = {f"{operation.app}-{instance}@{operation.release.name}.service" for instance in wanted}
-    others = [unit for unit in host.instances(operation.app) if not unit.startswith(f"{operation.app}-web@")]
-    if gone := sorted(set(others) - there):
+    web = f"{operation.app}-web@"
+    gone = [unit for unit in host.instances(operation.app) if not unit.startswith(web) and unit not in there]
+    if gone:
         host.disable(*gone)
         systemctl("stop", *gone, check=False)
     for instance, process in wanted.items():

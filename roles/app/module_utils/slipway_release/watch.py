@@ -116,7 +116,7 @@ def over(operation: Operation) -> None:
         time.sleep(min(1.0, seconds))
         now = condition(units)
         for unit in units:
-            if now[unit]["ActiveState"] != "active" or now[unit] != begun_with[unit]:
+            if now[unit]["ActiveState"] != "active" or now[unit]["NRestarts"] != begun_with[unit]["NRestarts"]:
                 raise Failure("watch", f"{unit} ended by itself", operation.release.log(unit, operation.begun))
         found = worse(
             before, operation.log.more(), operation.request["watch_percent"], operation.request["watch_errors"]
