@@ -55,6 +55,27 @@ def test_no_request_breaks_the_server(machine):
     assert memory(machine) < used * 1.3 + 20_000
 
 
+# What the app answers before it has read the body, or without ever reading it: a header that gunicorn refuses, a body
+# that is larger than the app takes, a page that is not there, a form without its token.
+EARLY = {
+    400: b"POST / HTTP/1.1\r\nHost: guestbook.example\r\nX-Control: a\x0bb\r\n",
+    413: b"POST / HTTP/1.1\r\nHost: guestbook.example\r\nX-Size: large\r\n",
+    404: b"POST /nowhere HTTP/1.1\r\nHost: guestbook.example\r\n",
+    405: b"POST /readyz HTTP/1.1\r\nHost: guestbook.example\r\n",
+}
+
+
+def test_an_answer_that_comes_before_the_body_was_read_is_never_lost(machine):
+    def one(status: int) -> tuple[int, list[int]]:
+        body = b"m" * (900_000 if status == 413 else 70_000)
+        head = b"Connection: close\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n"
+        return status, answers(machine, EARLY[status] + head % len(body) + body, wait=20)
+
+    with ThreadPoolExecutor(24) as pool:
+        got = list(pool.map(one, list(EARLY) * 250))
+    assert [each for each in got if each[1] != [each[0]]] == []
+
+
 def test_slow_clients_do_not_keep_others_out(machine):
     with ExitStack() as stack:
         slow = [stack.enter_context(machine.connect()) for _ in range(200)]

@@ -82,7 +82,7 @@ def test_what_is_not_clear_is_refused(options, value, said):
 def test_the_environment_is_the_launchers_own(tmp_path, monkeypatch):
     """What slipway-release writes before a command is what a one-off command gets, and nothing of the command."""
     monkeypatch.setattr("grp.getgrnam", lambda app: type("Group", (), {"gr_gid": 0}))
-    monkeypatch.setattr(layout.host, "write", lambda path, text, mode, group=0: path.write_text(text))
+    monkeypatch.setattr(layout.host, "write", lambda path, text, mode, group=0, lasting=True: path.write_text(text))
     monkeypatch.setattr(layout.os, "chown", lambda *_: None)
     manifest = {"web": "exec gunicorn x:y", "processes": {}, "migrate": "", "roots": [".", "lib"], "python": "3.11"}
     made = layout.Layout(Release("shop", "000000000001"), manifest)

@@ -143,6 +143,86 @@ def test_links_are_files_and_pipes_are_not(tree):
     assert source.digest(path, source.files(path))
 
 
+@pytest.fixture
+def replaced(repository, git, tmp_path):
+    """A repository whose directory ``data``, with a tracked file in it, is a link now."""
+
+    def replace(target):
+        (repository / "data").mkdir()
+        (repository / "data/motd").write_text("the app's own")
+        git(repository, "add", ".")
+        git(repository, "commit", "--quiet", "-m", "data")
+        (repository / "data").rename(tmp_path / "former")
+        (repository / "data").symlink_to(target)
+        return repository
+
+    return replace
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_tracked_file_below_a_link_out_of_the_app_is_named(replaced, ignored):
+    path = replaced("/etc")
+    if ignored:
+        (path / ".gitignore").write_text("data\n")
+    with pytest.raises(
+        AppError, match=r"data in .* is a link to /etc, which leads out .*git tracks data/motd below it"
+    ):
+        source.check_links(path, "shop")
+    assert "data/motd" not in source.files(path)
+
+
+def test_tracked_directory_that_is_a_link_within_the_app_is_shipped_as_the_link(replaced):
+    path = replaced("other")
+    (path / "other").mkdir()
+    (path / "other/motd").write_text("the other one")
+    source.check_links(path, "shop")
+    assert source.files(path) == [".gitignore", "app.py", "data", "other/motd", "run.sh"]
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("/etc/shadow", "x in .* is a link to /etc/shadow, which leads out of the app"),
+        ("../outside", "x in .* is a link to ../outside, which leads out"),
+        ("a/../../outside", "leads out"),
+        ("..", "leads out"),
+        ("/srv/other/shared/uploads", "leads out"),
+        ("/srv/shop/shared/../../other", "leads out"),
+        ("{here}/a/b.txt", "leads out"),  # on the machine it is in another place
+        ("debug.log", "x in .* is a link to debug.log, which is not shipped"),
+        (".env", "which is not shipped"),
+        ("a/b.txt", None),
+        ("a", None),
+        (".", None),
+        ("nowhere", None),
+        ("/srv/shop/shared/uploads", None),
+    ],
+)
+def test_links_lead_to_what_is_shipped_or_outlives_releases(repository, target, said):
+    for name in ("debug.log", ".env"):
+        (repository / name).write_text("")
+    (repository / "a").mkdir()
+    (repository / "a/b.txt").write_text("")
+    (repository / "x").symlink_to(target.format(here=repository))
+    if said is None:
+        source.check_links(repository, "shop")
+        assert "x" in source.files(repository)
+    else:
+        with pytest.raises(AppError, match=said):
+            source.check_links(repository, "shop")
+
+
+@pytest.mark.parametrize("target", ["/srv/shop/shared/uploads", "nowhere", "/etc/shadow"])
+def test_static_files_are_the_apps_own(tree, target):
+    path = tree({"static/a.css": "", "css/b.css": "", "other": ""})
+    (path / "static/b.css").symlink_to("../css/b.css")
+    (path / "elsewhere").symlink_to(target)
+    source.check_published(path, source.files(path), "static")
+    (path / "static/x").symlink_to(target)
+    with pytest.raises(AppError, match=f"static/x in .* is a link to {target}, which leads (out|to nothing)"):
+        source.check_published(path, source.files(path), "static")
+
+
 def test_digest_does_not_depend_on_times_place_or_group_bits(tree):
     first, second = (tree({"app.py": "x", "b/c.py": "y"}, name) for name in ("one", "two"))
     os.utime(first / "app.py", (0, 0))

@@ -85,6 +85,7 @@ def bundled(asked: dict) -> dict:
 def archives(asked: dict, on: str, dependencies: str) -> dict[str, dict]:
     """The archives of source and dependencies, made unless the cache has them. Raises AppError."""
     from ansible.module_utils.slipway_app import bundle
+    from ansible.module_utils.slipway_app import cache as cache_entries
     from ansible.module_utils.slipway_app.source import locked
 
     plan, cache, gunicorn = asked["plan"], Path(asked["cache"]) / "bundles", Path(asked["gunicorn"])
@@ -95,6 +96,8 @@ def archives(asked: dict, on: str, dependencies: str) -> dict[str, dict]:
             bundle.build_dependencies(plan, asked["python"], on, asked["uv"], gunicorn, venv_archive)
         if not source_archive.exists():
             bundle.build_source(plan, source_archive)
+        for archive in (venv_archive, source_archive):
+            cache_entries.used(archive)
     return {
         kind: {
             "path": str(file),

@@ -168,9 +168,11 @@ def check_static(path: Path, static: list[dict]) -> None:
 def make(path: Path, settings: dict) -> dict:
     """Return the plan of an app's release: processes, migration, WSGI target, Python, dependencies, static files.
 
-    ``settings`` has the inventory's wsgi, processes, migrate_command and static (None: as the app says), and scheduled.
+    ``settings`` has the inventory's wsgi, processes, migrate_command and static (None: as the app says), scheduled, and
+    the app's name (app).
     Raises AppError with the variable to change where the app cannot run as it is.
     """
+    source.check_links(path, settings.get("app", ""))
     names = source.files(path)
     if not names:
         raise AppError(f"{path} has no files to deploy.", "app_source", "the directory of an app")
@@ -192,6 +194,8 @@ def make(path: Path, settings: dict) -> dict:
     python, python_file = python_request(path)
     static = settings["static"] if settings["static"] is not None else static_default(path, module, roots)
     check_static(path, static)
+    for entry in static:
+        source.check_published(path, names, entry["path"])
     return {
         "path": str(path),
         "files": names,

@@ -11,8 +11,9 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from ansible.module_utils.slipway_app import cache as cache_entries
 from ansible.module_utils.slipway_app.errors import AppError
 
 # Never part of a release: history, caches, virtual environments, and a developer's own settings.
@@ -98,6 +99,8 @@ def fetch(source: str, version: str, cache: Path) -> tuple[Path, str]:
             part.mkdir(parents=True)
             _git(f"--work-tree={part}", "checkout", "--quiet", "--force", commit, "--", ".", cwd=mirror)
             part.rename(tree)
+        for entry in (mirror, tree):
+            cache_entries.used(entry)
     return tree, commit
 
 
@@ -132,7 +135,32 @@ def _git_listing(path: Path) -> list[str] | None:
 
 
 def files(path: Path) -> list[str]:
-    """Return the files of an app, relative and sorted: what git would commit, else all but NEVER."""
+    """Return the files of an app, relative and sorted: what git would commit, else all but NEVER.
+
+    What git tracks below a directory that has become a link since is not among them: the link is.
+    """
+    names = _listed(path)
+    links = _linked_directories(path, names)
+    return [name for name in names if not _below(name, links)]
+
+
+def _linked_directories(path: Path, names: list[str]) -> set[str]:
+    """Return the directories above some files of an app that are links."""
+    return {
+        directory
+        for directory in {str(parent) for name in names for parent in PurePosixPath(name).parents[:-1]}
+        if (path / directory).is_symlink()
+    }
+
+
+def _below(name: str, directories: set[str]) -> str:
+    """Return the first of some directories that a file is in, or ""."""
+    parents = reversed(PurePosixPath(name).parents[:-1])
+    return next((str(parent) for parent in parents if str(parent) in directories), "") if directories else ""
+
+
+def _listed(path: Path) -> list[str]:
+    """Return the names of an app's files, also of those that are reached through a link only."""
     listed = _git_listing(path)
     if listed is None:
         listed = []
@@ -147,6 +175,56 @@ def files(path: Path) -> list[str]:
             listed += [os.path.relpath(os.path.join(folder, name), path) for name in names + links]
     kept = {name for name in listed if not any(_never(part) for part in name.split("/"))}
     return sorted(name for name in kept if os.path.lexists(path / name) and not _special(path / name))
+
+
+def check_links(path: Path, app: str) -> None:
+    """Raise AppError, with the name, for a link that leads out of the app, or to what is not shipped with it.
+
+    ``app`` is the app's name: what outlives its releases may be linked to.
+    """
+    top, names = Path(os.path.realpath(path)), _listed(path)
+    directories = _linked_directories(path, names)
+    shipped = [name for name in names if not _below(name, directories)]
+    known = set(shipped).union(*({*map(str, PurePosixPath(name).parents)} for name in shipped))
+    for name in sorted({*directories, *(name for name in shipped if (path / name).is_symlink())}):
+        to = os.readlink(path / name)
+        if Path(os.path.normpath(to)).is_relative_to(f"/srv/{app}/shared"):
+            continue
+        real = Path(os.path.realpath(path / name))
+        below = [each for each in names if each.startswith(f"{name}/")]
+        also = f" (git tracks {below[0]} below it)" if below else ""
+        if os.path.isabs(to) or not real.is_relative_to(top):
+            raise AppError(
+                f"{name} in {path} is a link to {to}, which leads out of the app{also}: on a machine it would be"
+                " something else, or nothing.",
+                "app_source",
+                f"a relative link to a file of the app, or a link to what outlives releases, /srv/{app}/shared/...",
+            )
+        if real.exists() and str(real.relative_to(top)) not in known:
+            raise AppError(
+                f"{name} in {path} is a link to {to}, which is not shipped: git ignores it, or"
+                " it is never part of a release.",
+                "app_source",
+                "a link to a file that is shipped too, or no link",
+            )
+
+
+def check_published(path: Path, names: list[str], directory: str) -> None:
+    """Raise AppError, with the name, for a link below a static directory that cannot be published to browsers."""
+    top = Path(os.path.realpath(path))
+    for name in names:
+        link = path / name
+        if not link.is_symlink() or not PurePosixPath(name).is_relative_to(PurePosixPath(directory)):
+            continue
+        real = Path(os.path.realpath(link))
+        if not real.is_relative_to(top) or not real.exists():
+            what = "leads to nothing" if real.is_relative_to(top) else "leads out of the app"
+            raise AppError(
+                f"{name} in {path} is a link to {os.readlink(link)}, which {what}; the web server gets a copy of"
+                f" {directory} when a release is made.",
+                "app_static",
+                "links below a static directory lead to files of the app",
+            )
 
 
 def _never(name: str) -> bool:

@@ -6,6 +6,8 @@ import json
 import os
 from pathlib import Path
 
+from . import durable
+
 
 def read(file: Path) -> list[dict]:
     """Return the lines that are whole, the oldest first."""
@@ -33,6 +35,8 @@ def append(file: Path, entry: dict) -> None:
         handle.write(json.dumps(entry, sort_keys=True).encode() + b"\n")
         handle.flush()
         os.fsync(handle.fileno())
+    # Where it is the first line, the file's name too is on the disk.
+    durable.sync(file.parent)
 
 
 def went_live(lines: list[dict]) -> list[dict]:
@@ -76,6 +80,7 @@ def kept(lines: list[dict], live: str, number: int) -> list[str]:
 
 def contracting_since(lines: list[dict], target: str) -> list[str]:
     """Return the contracting or table-locking steps that were taken after a release was live last."""
-    # A deploy that failed later on has migrated all the same.
-    last = max((index for index, line in enumerate(lines) if line["id"] == target), default=-1)
-    return [step for line in lines[last + 1 :] for step in line.get("contracting", [])]
+    # A deploy that failed later on has migrated all the same, and so may have one that was killed while it migrated.
+    lived = [index for index, line in enumerate(lines) if line["id"] == target and line.get("result") == "live"]
+    last = max(lived, default=-1)
+    return list(dict.fromkeys(step for line in lines[last + 1 :] for step in line.get("contracting", [])))

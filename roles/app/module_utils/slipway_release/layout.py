@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import grp
 import gzip
 import hashlib
@@ -11,45 +12,33 @@ import os
 import re
 import shlex
 import shutil
+import stat
 import subprocess
 import tarfile
 from pathlib import Path
 
-from . import check_app, host
+from . import archives, cache, check_app, durable, host, start_gunicorn, trees
 from .host import Failure
 from .release import Release
 
 # A name with a hash of the content in it, which nginx lets browsers keep for ever: style.3f2a9c1b.css
 HASHED = re.compile(r"[.-](?=[0-9A-Za-z]*[0-9])[0-9A-Za-z]{8,64}\.[0-9A-Za-z.]+$")
+_PRIVATE = ("__pycache__", "*.py", "*.pyc", ".*")
 _SHRINKS = (".css", ".js", ".svg", ".json", ".map", ".txt", ".xml")
 
-# gunicorn as systemd starts it: it takes the socket over and says who it is, behind whatever shell.
-SHIM = '''#!{python}
-"""gunicorn as systemd starts it: it takes the socket over and says who it is, behind whatever shell."""
-import os
-import socket
-import sys
 
-from gunicorn import version_info
-from gunicorn.app.wsgiapp import run
+def _is_private(name: str) -> bool:
+    """Say whether a name below a static directory is nothing for browsers."""
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in _PRIVATE)
 
-if os.environ.get("LISTEN_FDS"):
-    os.environ["LISTEN_PID"] = str(os.getpid())
-    # The Procfile may name a port; the socket that systemd holds goes before it.
-arguments = os.environ.get("GUNICORN_CMD_ARGS", "")
-if version_info >= (25,):
-    arguments = "--no-control-socket " + arguments
-os.environ["GUNICORN_CMD_ARGS"] = arguments
-if os.environ.get("SLIPWAY_WORKERS"):
-    sys.argv += ["--workers", os.environ["SLIPWAY_WORKERS"]]
-address = os.environ.get("NOTIFY_SOCKET")
-if address:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
-        notify.connect("\\0" + address[1:] if address.startswith("@") else address)
-        notify.sendall(b"MAINPID=%d" % os.getpid())
-sys.argv[0] = "gunicorn"
-sys.exit(run())
-'''
+
+def _link_tree(old: Path, new: Path) -> None:
+    """Make a tree of the same files by hard links; symbolic links are made anew."""
+    shutil.copytree(old, new, symlinks=True, copy_function=_link)
+
+
+def _link(old: str, new: str) -> None:
+    os.link(old, new, follow_symlinks=False)
 
 
 class Layout:
@@ -62,15 +51,14 @@ class Layout:
         self.group = grp.getgrnam(release.app).gr_gid
         self.python = f"/usr/bin/python{manifest['python']}"
 
-    def unpack(self, archives: dict, settings: str, carried: list[Release]) -> None:
+    def unpack(self, shipped: dict, settings: str, carried: list[Release]) -> None:
         """Make the release from its archives; Failure where one is not whole or the disk is full."""
         self._begin()
-        shutil.copytree(self._dependencies(archives["venv"]), self.part / "venv", symlinks=True, copy_function=os.link)
-        self._extract(archives["source"], self.part)
-        (self.part / "src").mkdir(exist_ok=True)
+        _link_tree(self._dependencies(shipped["venv"]), self.part / "venv")
+        self._extract(shipped["source"], self.part / "src")
         self._compile(self.part / "src")
-        host.own(self.part / "venv", self.group)
-        host.own(self.part / "src", self.group)
+        trees.give(self.part / "venv", self.group)
+        trees.give(self.part / "src", self.group)
         self._publish()
         self._carry(carried)
         self._finish(settings)
@@ -79,12 +67,12 @@ class Layout:
         """Make the release from one that is there: the same code under other settings, or started anew."""
         self._begin()
         for name in ("venv", "src", "public"):
-            shutil.copytree(old.directory / name, self.part / name, symlinks=True, copy_function=os.link)
-        host.own(self.part / "venv", self.group)
-        host.own(self.part / "src", self.group)
+            _link_tree(old.directory / name, self.part / name)
+        trees.give(self.part / "venv", self.group)
+        trees.give(self.part / "src", self.group)
         for name in ("schema.json", "carried.json"):
             if (old.directory / name).exists():
-                os.link(old.directory / name, self.part / name)
+                _link(old.directory / name, self.part / name)
         self._finish(settings)
 
     def _begin(self) -> None:
@@ -95,38 +83,49 @@ class Layout:
 
     def _finish(self, settings: str) -> None:
         self._programs()
-        host.write(self.part / "env", settings, 0o640, self.group)
-        text = json.dumps(self.manifest, indent=1, sort_keys=True)
-        host.write(self.part / "manifest.json", text, 0o644, self.group)
-        os.sync()
-        self.part.rename(self.release.directory)
+        self._write("env", settings, 0o640, self.group)
+        self._write("manifest.json", json.dumps(self.manifest, indent=1, sort_keys=True), 0o644, self.group)
+        durable.publish_tree(self.part, self.release.directory)
+
+    def _write(self, name: str, text: str, mode: int, group: int = 0) -> None:
+        """Write a file of the release, which is put on the disk with all of it in the end."""
+        host.write(self.part / name, text, mode, group, lasting=False)
 
     def _extract(self, wanted: dict, target: Path) -> None:
-        """Unpack an archive whose checksum is the one that the control node named."""
+        """Unpack an archive whose checksum is the one that the control node named, into a directory of the release."""
         file = self.root / "incoming" / wanted["name"]
+        target.mkdir(mode=0o750)
         try:
             with open(file, "rb") as handle:
                 found = hashlib.file_digest(handle, "sha256").hexdigest()
             if found != wanted["sha256"]:
                 raise Failure("unpack", f"{file} is not what the control node sent (sha256 {found})")
             with tarfile.open(file, "r:gz") as archive:
-                archive.extraction_filter = getattr(tarfile, "fully_trusted_filter", None)
-                archive.extractall(target)
+                archives.extract(archive, target, self._may_lead_out)
+        except archives.RefusedError as error:
+            raise Failure("unpack", f"{file.name}: {error}. Nothing of it is used or was written elsewhere") from error
         except (OSError, tarfile.TarError, EOFError) as error:
             raise Failure("unpack", f"{file}: {error}") from error
+
+    def _may_lead_out(self, name: str, to: str) -> bool:
+        """Say whether a link may lead out of its tree: to the machine's Python, or to what outlives releases."""
+        if to == self.python:
+            return re.fullmatch(r"bin/python[0-9.]*", name) is not None
+        return Path(os.path.normpath(to)).is_relative_to(self.root / "shared")
 
     def _dependencies(self, archive: dict) -> Path:
         """Return the unpacked dependencies, which releases with the same lock share by hard links."""
         kept = self.root / "cache" / archive["digest"]
-        if not kept.is_dir():
+        if not cache.is_whole(kept):
+            shutil.rmtree(kept, ignore_errors=True)
             part = kept.with_name(kept.name + ".part")
             shutil.rmtree(part, ignore_errors=True)
             part.mkdir(mode=0o750, parents=True)
-            self._extract(archive, part)
+            self._extract(archive, part / "venv")
             self._compile(part / "venv")
-            host.own(part, self.group)
-            os.chown(part, 0, 0)
-            part.rename(kept)
+            trees.give(part, self.group)
+            cache.seal(part)
+            durable.publish_tree(part, kept)
         return kept / "venv"
 
     def _compile(self, directory: Path) -> None:
@@ -138,16 +137,12 @@ class Layout:
         public = self.part / "public"
         public.mkdir(mode=0o755)
         for entry in self.manifest["static"]:
-            shutil.copytree(
-                self.part / "src" / entry["path"],
-                public / entry["url"].strip("/"),
-                symlinks=False,
-                dirs_exist_ok=True,
-                ignore=shutil.ignore_patterns("__pycache__", "*.py", "*.pyc", ".*"),
-            )
+            try:
+                trees.publish(self.part / "src", entry["path"], public / entry["url"].strip("/"), _is_private)
+            except (trees.OutsideError, OSError) as error:
+                raise Failure("unpack", f"the static files of {entry['path']} cannot be published: {error}") from error
         for path in [public, *public.rglob("*")]:
             path.chmod(0o755 if path.is_dir() else 0o644)
-            os.chown(path, 0, 0)
             if path.is_file() and path.suffix in _SHRINKS and path.stat().st_size > 500:
                 packed = path.with_name(path.name + ".gz")
                 packed.write_bytes(gzip.compress(path.read_bytes(), 9))
@@ -159,15 +154,16 @@ class Layout:
         for old in releases:
             top = old.directory / "public"
             inherited = set(old.read("carried.json").get("files", []))
-            for path in sorted(top.rglob("*")):
-                below = str(path.relative_to(top))
-                target = public / below
-                if not path.is_file() or not HASHED.search(path.name) or below in inherited or target.exists():
+            for path, directory, name, status in trees.walk(top):
+                target = public / path
+                if not stat.S_ISREG(status.st_mode) or not HASHED.search(name):
+                    continue
+                if str(path) in inherited or target.exists():
                     continue
                 target.parent.mkdir(parents=True, exist_ok=True)
-                os.link(path, target)
-                carried.append(below)
-        host.write(self.part / "carried.json", json.dumps({"files": carried}), 0o644)
+                os.link(name, target, src_dir_fd=directory, follow_symlinks=False)
+                carried.append(str(path))
+        self._write("carried.json", json.dumps({"files": carried}), 0o644)
 
     def _programs(self) -> None:
         """Write a launcher for each process of the app, and the gunicorn that takes systemd's socket over."""
@@ -188,9 +184,10 @@ class Layout:
                 f'export PYTHONPATH="{roots}${{PYTHONPATH:+:$PYTHONPATH}}"\n'
                 f"cd {home}/src || exit 1\n{self._before(name)}{line}\n"
             )
-            host.write(self.part / "bin" / name, text, 0o750, self.group)
-        host.write(self.part / "bin" / "gunicorn", SHIM.format(python=home / "venv/bin/python3"), 0o750, self.group)
-        host.write(self.part / "bin" / "check.py", inspect.getsource(check_app), 0o640, self.group)
+            self._write(f"bin/{name}", text, 0o750, self.group)
+        start = f"#!{home}/venv/bin/python3\n{inspect.getsource(start_gunicorn)}"
+        self._write("bin/gunicorn", start, 0o750, self.group)
+        self._write("bin/check.py", inspect.getsource(check_app), 0o640, self.group)
         (self.part / "bin").chmod(0o750)
         os.chown(self.part / "bin", 0, self.group)
 
