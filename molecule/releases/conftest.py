@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
 import shlex
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -81,8 +83,21 @@ while not re.search(r'"step": "{step}"|"status": "(done|failed)"', said):
     def idle(self) -> None:
         """Wait until no operation runs on the machine."""
         self.shell(
-            "while systemctl is-active shop-deploy.service | grep -qxE 'active|deactivating'; do sleep 0.2; done"
+            "while systemctl is-active shop-deploy.service shop-recover.service | grep -qE '^(active|.*activating)$';"
+            " do sleep 0.2; done"
         )
+
+    def comes_back(self) -> None:
+        """Wait until the machine, which was restarted, has booted and serves."""
+        self.shell("timeout 120 systemctl is-system-running --wait || true")
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            try:
+                self.front()
+                return
+            except (OSError, AssertionError, http.client.HTTPException):
+                time.sleep(0.5)
+        self.front()
 
     def units(self) -> set[str]:
         """Return the units of releases that are up."""

@@ -5,7 +5,6 @@ The tests build on one another, in the order of the file.
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import re
@@ -382,13 +381,7 @@ def test_another_app_on_the_machine_comes_fails_and_goes_without_touching_this_o
 def test_a_reboot_comes_back_with_the_live_release(site):
     before = site.live
     site.restart()
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        try:
-            if site.front()["release"] == before:
-                break
-        except (OSError, AssertionError, http.client.HTTPException):
-            time.sleep(0.5)
+    site.comes_back()
     assert site.front()["release"] == before
     assert "changed=0" in site.run("deploy").splitlines()[-2]
     site.settled()

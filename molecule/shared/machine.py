@@ -85,12 +85,19 @@ class Machine:
         """The machine's address."""
         return (self.scratch / f"{self.machine}.known_hosts").read_text().split()[0]
 
-    def restart(self) -> None:
-        """Restart it as a whole. Docker may give it another address then; whoever reaches it by name goes on."""
+    def restart(self, kill: bool = False) -> None:
+        """Restart it as a whole, or kill all that runs on it at once and start it again.
+
+        Docker may give it another address then; whoever reaches it by name goes on.
+        """
         before = self.address
         shell_of(self.machine).close()
         where = ["docker", "inspect", "--format", "{{.NetworkSettings.IPAddress}}", self.machine]
-        subprocess.run(["docker", "restart", "--time", "60", self.machine], check=True, capture_output=True)
+        if kill:
+            subprocess.run(["docker", "kill", self.machine], check=True, capture_output=True)
+            subprocess.run(["docker", "start", self.machine], check=True, capture_output=True)
+        else:
+            subprocess.run(["docker", "restart", "--time", "60", self.machine], check=True, capture_output=True)
         now = subprocess.run(where, check=True, capture_output=True, text=True).stdout.strip()
         for file in (self.scratch / f"{self.machine}.known_hosts", self.scratch / f"{self.machine}.ini"):
             file.write_text(re.sub(rf"(?<![0-9.]){re.escape(before)}(?![0-9.])", now, file.read_text()))

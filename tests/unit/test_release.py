@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import runpy
 import stat
@@ -10,7 +11,17 @@ import subprocess
 import sys
 
 import pytest
-from ansible.module_utils.slipway_release import check_app, fleet, history, host, preflight, program, retirement
+from ansible.module_utils.slipway_release import (
+    check_app,
+    fleet,
+    history,
+    host,
+    migration,
+    preflight,
+    program,
+    recovery,
+    retirement,
+)
 from ansible.module_utils.slipway_release.engine import Operation
 from ansible.module_utils.slipway_release.host import Failure
 from ansible.module_utils.slipway_release.layout import Layout
@@ -243,6 +254,188 @@ def test_contracting_steps_since_a_release_count_those_of_failed_deploys(operati
     assert history.contracting_since(operation.lines, IDS[2]) == []
 
 
+def test_an_attempt_that_failed_does_not_hide_what_was_taken_away_before_it(operation):
+    live(operation, IDS[0])
+    operation.migrated = {"contracting": ["drops the table a"]}
+    live(operation, IDS[1])
+    operation.migrated = {}
+    operation.release = Release("shop", IDS[0])
+    operation.remember("failed", "health: 500")
+    assert history.contracting_since(operation.lines, IDS[0]) == ["drops the table a"]
+
+
+def test_a_migration_is_in_the_history_before_it_runs(operation):
+    live(operation, IDS[0])
+    operation.release = Release("shop", IDS[1])
+    operation.remember_migration({"schema": ["0002"], "contracting": ["drops the table a"]})
+    # Killed here, and started anew: another process has nothing but the disk.
+    lines = Operation(operation.request).lines
+    assert (lines[-1]["result"], lines[-1]["id"], "version" in lines[-1]) == ("migrating", IDS[1], False)
+    assert history.contracting_since(lines, IDS[0]) == ["drops the table a"]
+    assert history.predecessor(lines, IDS[0]) == "" and history.last_version(lines) == 1
+    operation.remember_migration({})
+    assert len(operation.lines) == len(lines)
+
+
+@pytest.mark.parametrize(("heads", "refused"), [({}, True), ({"heads": ["0002"]}, True), ({"heads": ["0001"]}, True)])
+def test_a_roll_back_over_a_migration_that_was_killed_is_refused(operation, heads, refused):
+    """Also between releases of the same schema: the live one has not lived with what the migration took away."""
+    for each in IDS[:2]:
+        live(operation, each)
+        (operation.release.directory / "schema.json").write_text(json.dumps({"heads": ["0001"]}))
+    operation.release = Release("shop", IDS[2])
+    operation.remember_migration({"schema": ["0002"], "contracting": ["drops the table a"]})
+    serving = operation.live()
+    (serving.directory / "schema.json").write_text(json.dumps(heads))
+    with pytest.raises(Failure, match="drops the table a"):
+        migration.see_that_schema_fits(operation.lines, serving, Release("shop", IDS[0]))
+
+
+def test_a_roll_back_between_releases_that_have_both_lived_with_it_is_not_refused(operation):
+    live(operation, IDS[0])
+    operation.migrated = {"contracting": ["drops the table a"]}
+    live(operation, IDS[1])
+    operation.migrated = {}
+    live(operation, IDS[2])
+    migration.see_that_schema_fits(operation.lines, operation.live(), Release("shop", IDS[1]))
+
+
+# A switch that was interrupted
+def interrupted(operation, what="deploy", before=IDS[0], scaled=None):
+    """Let the process be killed between the rename of ``current`` and the line of the history; a new one begins."""
+    if before:
+        live(operation, before)
+        (operation.release.directory / "manifest.json").write_text(json.dumps(MANIFEST | {"id": before}))
+    operation.old = operation.live()
+    operation.request["operation"] = what
+    operation.state.update(operation=what, previous=before)
+    operation.release = Release("shop", IDS[1])
+    operation.release.directory.mkdir()
+    operation.scaled_before = scaled
+    operation.note_switch()
+    operation.point(operation.release)
+    return Operation({"app": "shop", "operation": "deploy", "by": "bob@desk"})
+
+
+@pytest.fixture
+def systemd(monkeypatch):
+    """A systemd that does as it is told, and says what that was."""
+    told: list[tuple] = []
+
+    def systemctl(*words, check=True):
+        told.append(words)
+        return subprocess.CompletedProcess(words, 0, "", "")
+
+    monkeypatch.setattr(host, "systemctl", systemctl)
+    monkeypatch.setattr(host, "_within", lambda of, verb, *units: told.append((verb, *units)) or 0)
+    monkeypatch.setattr(retirement, "systemctl", systemctl)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    return told
+
+
+@root_only
+def test_a_switch_that_nobody_confirmed_is_rolled_back_by_the_next_run(operation, systemd):
+    following = interrupted(operation, scaled={"worker": 1})
+    (following.root / "scale/worker").write_text("5\n")
+    (following.run_directory / "state.json").unlink()
+    following.take_back_unconfirmed()
+    assert following.live().name == IDS[0] and following.old.name == IDS[0]
+    assert following.state["previous"] == IDS[0]
+    last = following.lines[-1]
+    assert (last["result"], last["id"], last["who"], last["from"]) == ("failed", IDS[1], "ann@desk", IDS[0])
+    assert "interrupted after the switch" in last["why"]
+    assert not Release("shop", IDS[1]).directory.exists()
+    assert (following.root / "scale/worker").read_text() == "1\n"
+    assert ("start", f"shop-web@{IDS[0]}.service") in systemd
+    # What waits for the new operation must not take the end of the interrupted one for its own.
+    assert not (following.run_directory / "state.json").exists()
+    following.take_back_unconfirmed()
+    assert len(following.lines) == 2
+
+
+@root_only
+@pytest.mark.parametrize("where", ["before the rename", "after the history"])
+def test_a_note_that_is_void_changes_nothing(operation, systemd, where):
+    following = interrupted(operation)
+    if where == "before the rename":
+        following.point(Release("shop", IDS[0]))
+    else:
+        operation.remember("live")
+    serving = following.live().name
+    following.take_back_unconfirmed()
+    assert following.live().name == serving
+    assert recovery.unconfirmed(following.root, serving) == {}
+    assert not list(following.root.glob("unconfirmed*"))
+
+
+@root_only
+def test_a_roll_back_that_was_interrupted_is_kept(operation, systemd):
+    following = interrupted(operation, "roll-back")
+    following.take_back_unconfirmed()
+    assert following.live().name == IDS[1]
+    assert [(line["result"], line["what"]) for line in following.lines] == [("live", "deploy"), ("live", "roll-back")]
+
+
+@root_only
+def test_a_first_release_that_was_interrupted_goes_on_serving_until_the_next_run_checks_it(operation, systemd):
+    following = interrupted(operation, before="")
+    following.take_back_unconfirmed()
+    assert following.live().name == IDS[1] and following.lines == []
+
+
+@root_only
+def test_at_boot_what_belongs_to_no_live_release_is_stopped(operation, systemd, monkeypatch):
+    following = interrupted(operation)
+    monkeypatch.setattr(host, "instances", lambda app, *states: {f"shop-web@{IDS[2]}.service": IDS[2]})
+    monkeypatch.setattr(retirement, "up", lambda unit: True)
+    assert following.recover() is True
+    assert ("stop", f"shop-web@{IDS[2]}.service") in systemd
+    assert following.live().name == IDS[0]
+    systemd.clear()
+    monkeypatch.setattr(Operation, "locked", lambda self: True)  # this process holds the lock since the first time
+    # Not when a process has failed on a machine that runs: what is kept warm there stays up.
+    monkeypatch.setenv("MONITOR_UNIT", "shop-deploy.service")
+    assert Operation({"app": "shop", "operation": "recover", "by": "systemd"}).recover() is True
+    assert not any("stop" in words for words in systemd)
+
+
+def test_what_somebody_else_ships_meanwhile_is_left_to_him(operation):
+    incoming = operation.root / "incoming"
+    operation.request["archives"] = {"source": {"name": "source-1.tar.gz"}, "venv": {"name": "venv-1.tar.gz"}}
+    ours = ["source-1.tar.gz", "venv-1.tar.gz.part", f"{IDS[0]}.env", "old.tar.gz"]
+    for each in [*ours, "source-2.tar.gz", "source-2.tar.gz.part", f"{IDS[1]}.env"]:
+        (incoming / each).write_text("x")
+    os.utime(incoming / "old.tar.gz", (1, 1))
+    assert retirement.clear_parts(operation) is False
+    retirement.clear_incoming(operation)
+    left = sorted(file.name for file in incoming.iterdir())
+    assert left == sorted(["source-2.tar.gz", "source-2.tar.gz.part", f"{IDS[1]}.env"])
+
+
+def test_logs_of_migrations_are_not_kept_for_ever(tmp_path):
+    directory = tmp_path / "log"
+    directory.mkdir()
+    for number in range(60):
+        (directory / f"migrate-{number}.log").write_text("")
+        os.utime(directory / f"migrate-{number}.log", (number, number))
+    retirement.prune_logs(directory)
+    assert {file.name for file in directory.iterdir()} == {f"migrate-{number}.log" for number in range(10, 60)}
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [("45s", 45), ("1min 30s", 90), ("500ms", 0.5), ("2h 1min", 7260), ("infinity", math.inf), ("", math.inf)],
+)
+def test_time_spans_as_systemd_shows_them(shown, expected):
+    assert host.seconds(shown) == expected
+
+
+def test_what_is_in_run_is_root_s_alone():
+    (host.RUN).chmod(0o755)
+    directory = host.run_directory("shop")
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (host.RUN, directory)] == [0o700, 0o700]
+
+
 def test_what_a_release_has_other_than_the_one_before_it(operation, release):
     assert operation.changes(MANIFEST) == ["first release"]
     operation.old = release
@@ -331,23 +524,6 @@ def test_hashed_files_of_earlier_releases_are_carried_and_others_are_not(layout,
 
 
 @root_only
-def test_tree_is_for_the_app_to_read_and_for_nobody_else(tmp_path):
-    top = tmp_path / "tree"
-    (top / "sub").mkdir(parents=True)
-    (top / "sub/file").write_text("")
-    (top / "sub/program").write_text("")
-    (top / "sub/program").chmod(0o755)
-    outside = tmp_path / "outside"
-    outside.write_text("")
-    outside.chmod(0o600)
-    (top / "link").symlink_to(outside)
-    host.own(top, 1234)
-    assert files_below(top) | {"link": 0} == {"sub": 0o750, "sub/file": 0o640, "sub/program": 0o750, "link": 0}
-    assert {path.lstat().st_gid for path in top.rglob("*")} == {1234}
-    assert (stat.S_IMODE(outside.stat().st_mode), outside.stat().st_gid) == (0o600, 0)
-
-
-@root_only
 def test_programs_of_a_release_run_its_own_python_and_code(layout):
     layout._programs()
     programs = dict.fromkeys(("web", "worker", "release", "gunicorn", "slipway.check"), 0o750)
@@ -375,7 +551,7 @@ def test_web_takes_the_number_of_its_workers_from_the_scale(layout, kept, expect
 def test_archive_that_was_damaged_on_the_way_is_refused(layout):
     (layout.root / "incoming/source.tar.gz").write_bytes(b"damaged")
     with pytest.raises(Failure, match="is not what the control node sent"):
-        layout._extract({"name": "source.tar.gz", "sha256": "0" * 64}, layout.part)
+        layout._extract({"name": "source.tar.gz", "sha256": "0" * 64}, layout.part / "src")
 
 
 # The machine
@@ -428,6 +604,8 @@ def test_program_is_whole_and_the_same_each_time(tmp_path):
     request.write_text("{}")
     done = subprocess.run([sys.executable, file, request], capture_output=True, text=True)
     assert "KeyError: 'app'" in done.stderr and "slipway_release/engine.py" in done.stderr
+    # systemd takes this for a crash, after which an interrupted switch is to be taken back; 1 is an ordinary failure.
+    assert done.returncode == 70
 
 
 def test_program_of_the_check_needs_nothing_of_ours():

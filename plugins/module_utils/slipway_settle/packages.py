@@ -114,7 +114,7 @@ class Packages:
         if lists_are_fresh(time.time()):
             return
         self.must(["apt-get", "--quiet", "--option=APT::Update::Error-Mode=any", "update"])
-        FETCHED.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        FETCHED.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         FETCHED.touch()
 
     def settle(self) -> Outcome:

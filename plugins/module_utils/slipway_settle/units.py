@@ -123,7 +123,7 @@ def real(unit: dict) -> dict | None:
 
 def record(unit: dict) -> None:
     """Write down that a unit has read its files."""
-    STAMPS.mkdir(mode=0o755, parents=True, exist_ok=True)
+    STAMPS.mkdir(mode=0o700, parents=True, exist_ok=True)
     stamp = STAMPS / f"{unit['name']}.loaded"
     fresh = stamp.with_suffix(".new")
     fresh.write_text(fingerprint(files_below(unit["paths"])))

@@ -24,7 +24,12 @@ def _entries(text: str) -> list[dict]:
             continue
         if isinstance(entry, dict):
             entries.append(entry)
-    return entries
+    # What came of a migration stands in a later line of the same release, unless its process was killed.
+    return [
+        entry
+        for number, entry in enumerate(entries)
+        if entry.get("result") != "migrating" or entry.get("id") not in {one.get("id") for one in entries[number + 1 :]}
+    ]
 
 
 def _row(entry: dict, live: bool) -> tuple[str, ...]:

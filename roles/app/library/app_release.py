@@ -10,7 +10,7 @@ description:
   - C(query) tells which release is live and what of a release the machine already has.
   - C(start) hands a request to /srv/APP/bin/slipway-release, which systemd runs as APP-deploy.service, and waits until
     the new release is healthy, live or failed. C(go), C(keep) and C(abort) say the word that it waits for.
-    C(discard) removes what was shipped for a deploy that never began.
+    C(discard) removes what was shipped for a request that was never begun.
   - A second operation at the same time is refused, and told who does what since when.
 options:
   app: {description: "The app's name.", type: str, required: true}
@@ -21,7 +21,7 @@ options:
   scale: {description: "How many of which process the machine shall run (query).", type: dict, default: {}}
   warm: {description: "Whether the release before the live one stays up (query).", type: bool, default: false}
   packages: {description: "Debian packages that may be missing (query).", type: list, elements: str, default: []}
-  request: {description: "What the process is told (start).", type: dict, default: {}}
+  request: {description: "What the process is told (start), or was to be (discard).", type: dict, default: {}}
   program: {description: "The process's program, from the action plugin of the same name (start).", type: str}
 author: [Slipway]
 """
@@ -33,7 +33,7 @@ import time
 from pathlib import Path
 
 from ansible.module_utils.slipway_light.machine import Module
-from ansible.module_utils.slipway_release import history, host
+from ansible.module_utils.slipway_release import cache, history, host, recovery
 from ansible.module_utils.slipway_release.progress import ENDS, Progress
 from ansible.module_utils.slipway_release.release import Release, scale
 from ansible.module_utils.slipway_settle.packages import Packages
@@ -81,7 +81,7 @@ class Follower(Progress):
             "last_version": history.last_version(lines),
             "kept": [path.name for path in sorted(self.root.glob("releases/*")) if path.suffix != ".part"],
             "staged": (self.root / "releases" / (self.id or "-") / "manifest.json").exists(),
-            "has_dependencies": (self.root / "cache" / (self.module.params["dependencies"] or "-")).is_dir(),
+            "has_dependencies": cache.is_whole(self.root / "cache" / (self.module.params["dependencies"] or "-")),
             "missing_packages": Packages(self.module, self.module.params["packages"], 0).missing(),
             "settled": bool(manifest) and manifest.get("id") == self.id and self.settled(release, lines),
         }
@@ -100,7 +100,7 @@ class Follower(Progress):
             and bool(last)
             and last[0]["id"] == release.name
             and not host.half_written(self.root)
-            and not any(self.root.glob("incoming/*"))
+            and not host.shipped(self.root, {})
             and not self.running()
         )
 
@@ -109,22 +109,24 @@ class Follower(Progress):
         if obstacle := self.obstacle():
             self.module.fail_json(msg=obstacle)
         host.install(self.root / "bin" / "slipway-release", base64.b64decode(self.module.params["program"]))
-        self.directory.mkdir(parents=True, exist_ok=True)
+        host.run_directory(self.app)
         (self.directory / "state.json").unlink(missing_ok=True)
         request = self.directory / "request.json"
         with open(os.open(request, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
             json.dump(self.module.params["request"], handle)
         self.module.run_command(["systemctl", "reset-failed", self.unit])
         words = ["systemd-run", "--quiet", "--collect", f"--unit={self.unit}", f"--description=Deploy {self.app}"]
+        # A process that is killed leaves to this service what it would have done itself: take back its switch.
+        words += [f"--property=OnFailure={recovery.unit(self.app)}", "--property=SuccessExitStatus=1"]
         self.module.run_command([*words, str(self.root / "bin" / "slipway-release"), str(request)], check_rc=True)
         ends = (*ENDS, "healthy", *(["live"] if self.module.params["request"].get("quick") else []))
         return self.wait(ends)
 
     def discard(self) -> bool:
         """Remove what was shipped for a deploy that never began here; True where there was something."""
-        shipped = [] if self.running() else list(self.root.glob("incoming/*"))
+        shipped = [] if self.running() else host.shipped(self.root, self.module.params["request"])
         for path in shipped:
-            path.unlink()
+            path.unlink(missing_ok=True)
         return bool(shipped)
 
     def word(self, word: str) -> dict:

@@ -1,6 +1,8 @@
 """An app that takes orders, and that fails on demand: the setting BROKEN says where."""
 
 import os
+import subprocess
+import sys
 import time
 
 from flask import Flask, Response, request
@@ -9,6 +11,8 @@ from flask_sqlalchemy import SQLAlchemy
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 BROKEN = os.environ.get("BROKEN", "")
+if BROKEN == "stubborn" and os.environ.get("NOTIFY_SOCKET"):
+    subprocess.Popen([sys.executable, os.path.join(os.path.dirname(__file__), "stubborn.py")])
 if BROKEN == "import":
     raise RuntimeError("the shop is closed")
 

@@ -9,9 +9,12 @@ import shutil
 import time
 from pathlib import Path
 
-from . import clock, fleet, history, host, operations, retirement, trial, watch
-from .host import Failure, systemctl
+from . import clock, durable, fleet, history, host, operations, recovery, retirement, trial, watch
+from .host import Failure
 from .release import Release
+
+# How long somebody who takes back an interrupted switch may hold the lock, in seconds.
+_RECOVERY_SECONDS = 60
 
 
 class Operation:
@@ -68,6 +71,8 @@ class Operation:
     def tell(self, **news: object) -> None:
         """Keep the progress where ansible-playbook looks for it."""
         self.state.update(news)
+        if self.request.get("silent"):
+            return
         part = self.run_directory / "state.part"
         part.write_text(json.dumps(self.state))
         part.rename(self.run_directory / "state.json")
@@ -88,13 +93,11 @@ class Operation:
 
     def run(self) -> bool:
         """Do it; True where the release is live in the end, False where the old one goes on serving."""
-        self.run_directory.mkdir(parents=True, exist_ok=True)
-        lock = os.open(self.run_directory / "lock", os.O_RDWR | os.O_CREAT, 0o644)  # held until the process ends
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not self.locked():
             return False
         (self.run_directory / "word").unlink(missing_ok=True)
+        recovery.install(self.app, self.root / "bin/slipway-release")
+        self.take_back_unconfirmed()
         self.tell()
         switched = False
         try:
@@ -106,12 +109,13 @@ class Operation:
             trial.start(self)
             trial.health(self)
             self.wait_for_word("healthy", "go")
+            switched = True  # whatever fails in it: to put the old release in charge again does no harm
             self.switch()
-            switched = True
             fleet.start(self)
             watch.over(self)
             self.wait_for_word("watched", "keep")
             self.remember("live")
+            recovery.clear(self.root)
             self.tell(status="live")
             self.take_leave()
             self.tell(status="done", step="live")
@@ -121,6 +125,54 @@ class Operation:
         except Exception as error:  # whatever it is, the old release must go on serving and somebody must read why
             self.back(Failure(self.state["step"], f"{type(error).__name__}: {error}"), switched)
         return False
+
+    def locked(self) -> bool:
+        """Take the app's deploy lock, which is held until the process ends; False where somebody else keeps it."""
+        lock = os.open(host.run_directory(self.app) / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        os.fchmod(lock, 0o600)
+        deadline = time.monotonic() + _RECOVERY_SECONDS
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(0.1)
+
+    def take_back_unconfirmed(self, silent: bool = True) -> None:
+        """Roll back a switch that was interrupted before it was confirmed, as its own process would have done.
+
+        A roll-back is kept instead: what it has left is what somebody wanted to leave. So is an app's first release,
+        before which there was none: the next deploy checks it like any other.
+        """
+        found = recovery.unconfirmed(self.root, self.old.name if self.old else "")
+        if not found:
+            return
+        interrupted = Operation(found["request"] | {"app": self.app, "id": found["id"], "silent": silent})
+        interrupted.old = Release(self.app, found["from"]) if found["from"] else None
+        interrupted.state.update(previous=found["from"], step="recover")
+        interrupted.scaled_before, interrupted.migrated = found["scaled_before"], found["migrated"]
+        if found["request"]["operation"] == "roll-back":
+            interrupted.remember("live", "kept: the process of the roll-back was interrupted after the switch")
+        elif interrupted.old and interrupted.old.manifest:
+            interrupted.back(
+                Failure("recover", "interrupted after the switch, before the release was confirmed"), switched=True
+            )
+        recovery.clear(self.root)
+        self.old = self.live()
+        self.state["previous"] = self.old.name if self.old else ""
+
+    def recover(self) -> bool:
+        """Take back a switch that was interrupted; after a boot also stop what belongs to no live release."""
+        if not self.locked():
+            return False
+        self.take_back_unconfirmed(silent=False)
+        # systemd says whose failure it is, where it is one (systemd.exec(5)).
+        if "MONITOR_UNIT" not in os.environ:
+            self.request["silent"] = True
+            retirement.tidy(self)
+        return True
 
     def take_leave(self) -> None:
         """Retire what was live before. What goes wrong with it is no reason to leave the release that serves well."""
@@ -160,15 +212,35 @@ class Operation:
         """Point /srv/APP/current at the new release: code, settings, static files and socket in one rename(2)."""
         self.step("switch")
         self.log = watch.Log(self.request.get("access_log", ""))
+        if self.replaces:
+            self.note_switch()
         host.enable(self.release.socket_unit, self.release.service)
         self.point(self.release)
 
+    def note_switch(self) -> None:
+        """Write down what it takes to roll the switch back, before it is made."""
+        recovery.note(
+            self.root,
+            {
+                "id": self.release.name,
+                "from": self.state["previous"],
+                "lines": len(self.lines),
+                "scaled_before": self.scaled_before,
+                "migrated": self.migrated,
+                "request": {
+                    key: self.request[key]
+                    for key in ("operation", "by", "runs_clocks", "version")
+                    if key in self.request
+                },
+            },
+        )
+
     def point(self, release: Release) -> None:
-        """Replace the link ``current`` atomically."""
+        """Replace the link ``current`` atomically; when this returns, a power cut does not undo it."""
         part = self.root / "current.part"
         part.unlink(missing_ok=True)
         part.symlink_to(Path("releases") / release.name)
-        part.rename(self.current)
+        durable.publish_link(part, self.current)
 
     def back(self, failure: Failure, switched: bool) -> None:
         """Leave, or put, the old release in charge and say why."""
@@ -190,6 +262,7 @@ class Operation:
             # A release that served before stays, to go back to.
             if not history.version_of(self.lines, self.release.name) and (not self.old or self.replaces):
                 shutil.rmtree(self.release.directory, ignore_errors=True)
+            recovery.clear(self.root)
             retirement.clear_parts(self)
             retirement.clear_incoming(self)
         finally:
@@ -199,12 +272,12 @@ class Operation:
         """Give the traffic back to the release that had it, then its workers."""
         for unit in (old.socket_unit, old.service):
             host.enable(unit, check=False)
-            systemctl("start", unit, check=False)
+            host.start(unit)
         self.point(old)
         retirement.drain(self.release)
         for unit in old.processes():
             host.enable(unit, check=False)
-            systemctl("start", unit, check=False)
+            host.start(unit)
         clock.schedule(self, old)
 
     def remember(self, result: str, why: str = "") -> None:
@@ -230,6 +303,12 @@ class Operation:
             entry["version"] = same if operation in ("restart", "scale") and same else f"v{number}"
             self.tell(version=entry["version"])
         history.append(self.root / "history.jsonl", entry)
+
+    def remember_migration(self, kept: dict) -> None:
+        """Write down what a migration is about to change, before it does: a kill or a power cut must not hide it."""
+        self.migrated = kept
+        if kept:
+            self.remember("migrating")
 
     def changes(self, manifest: dict) -> list[str]:
         """Return in words what a release has other than the one before it."""

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from . import clock, host, units
-from .host import Failure, active, systemctl
+from .host import Failure, active
 from .release import scale, stems
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def start(operation: Operation) -> None:
     gone = [unit for unit in host.instances(operation.app) if not unit.startswith(web) and unit not in there]
     if gone:
         host.disable(*gone)
-        systemctl("stop", *gone, check=False)
+        host.stop(*gone)
     for instance, process in wanted.items():
         operation.step(f"start {instance}")
         unit = units.write(operation, process, instance, "exec")
@@ -58,7 +58,7 @@ def start(operation: Operation) -> None:
         begun = time.time()
         if active(unit):
             continue
-        if systemctl("start", unit, check=False).returncode:
+        if not host.start(unit):
             raise Failure(f"start {instance}", f"{unit} did not start", operation.release.log(unit, begun))
         time.sleep(1)
         if not active(unit):

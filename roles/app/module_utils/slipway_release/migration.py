@@ -7,7 +7,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
-from . import history, host, schema, units
+from . import bounded, history, host, schema, units
 from .host import Failure, systemctl
 from .release import Release
 
@@ -21,22 +21,25 @@ CHECK = "slipway.check"
 def ask_app(operation: Operation) -> dict:
     """Return what check_app tells of the release, which runs in the sandbox of the app's units."""
     release = operation.release
-    answer = operation.run_directory / "check.json"
-    output = (f"StandardOutput=truncate:{answer}", "StandardError=journal")
-    unit = units.write(operation, CHECK, CHECK, "oneshot", *output)
-    operation.begun = time.time()
-    try:
-        run(unit, operation.request["check_timeout"])
-        return json.loads(answer.read_text())
-    except subprocess.TimeoutExpired as error:
-        reason = f"the app was not loaded within {operation.request['check_timeout']} s"
-        raise Failure("check imports", reason, release.log(unit, operation.begun)) from error
-    except (OSError, ValueError) as error:
-        reason = "the app ended the process that loaded it"
-        raise Failure("check imports", reason, release.log(unit, operation.begun)) from error
-    finally:
-        stop(unit)
-        answer.unlink(missing_ok=True)
+    path, seconds = operation.run_directory / "check.json", operation.request["check_timeout"]
+    with bounded.output(path) as answer:
+        output = (f"StandardOutput=file:{path}", "StandardError=journal")
+        unit = units.write(operation, CHECK, CHECK, "oneshot", *output)
+        operation.begun = time.time()
+        try:
+            run(unit, seconds)
+            return json.loads(answer.text())
+        except subprocess.TimeoutExpired as error:
+            reason = f"the app was not loaded within {seconds} s"
+            raise Failure("check imports", reason, release.log(unit, operation.begun)) from error
+        except bounded.TooMuchError as error:
+            reason = f"the app wrote into what the process that loads it says of the app: {error}"
+            raise Failure("check imports", reason, release.log(unit, operation.begun)) from error
+        except (OSError, ValueError) as error:
+            reason = "the app ended the process that loaded it"
+            raise Failure("check imports", reason, release.log(unit, operation.begun)) from error
+        finally:
+            stop(unit)
 
 
 def run(unit: str, seconds: int) -> bool:
@@ -63,6 +66,7 @@ def migrate(operation: Operation) -> dict:
         return {}
     known = operation.made.get("migrations") or {}
     kept = gate(operation, known)
+    operation.remember_migration(kept)
     operation.step("migrate")
     restore_point(operation, known)
     limits = f'Environment="SLIPWAY_MIGRATE_OPTIONS={request["migrate_options"]}"'
@@ -124,9 +128,11 @@ def keep_log(release: Release, unit: str, begun: float) -> None:
 
 def see_that_schema_fits(lines: list[dict], live: Release | None, target: Release) -> None:
     """Refuse to go back over a migration that took something away from the release that would serve."""
-    if live is None or live.schema.get("heads") == target.schema.get("heads"):
+    if live is None:
         return
-    steps = history.contracting_since(lines, target.name)
+    # A live release of the same schema has lived with all that came before it.
+    same = live.schema.get("heads") == target.schema.get("heads")
+    steps = history.contracting_since(lines, live.name if same else target.name)
     if not steps:
         return
     listed = "".join(f"\n    - {step}" for step in steps)

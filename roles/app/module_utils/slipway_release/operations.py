@@ -29,7 +29,7 @@ def deploy(operation: Operation) -> bool:
     check_machine(operation)
     if not operation.release.manifest:
         operation.step("unpack")
-        settings = (operation.root / "incoming" / f"{wanted}.env").read_text()
+        settings = shipped_settings(operation, wanted)
         earlier = retirement.keeping(operation, operation.request["assets"]) if operation.old else []
         directory = layout.Layout(operation.release, operation.request["manifest"])
         directory.unpack(operation.request["archives"], settings, [Release(operation.app, name) for name in earlier])
@@ -44,6 +44,18 @@ def deploy(operation: Operation) -> bool:
     if not loaded:
         trial.check(operation)
     return True
+
+
+def shipped_settings(operation: Operation, wanted: str) -> str:
+    """Return the environment file that was shipped for a release. Failure where it is not there any more.
+
+    ssh connects again after a machine was restarted, and begins a second time what an earlier run has used up.
+    """
+    try:
+        return (operation.root / "incoming" / f"{wanted}.env").read_text()
+    except FileNotFoundError as error:
+        reason = "what was shipped for the release is used up or removed; nothing was changed. Run the same again"
+        raise Failure("unpack", reason) from error
 
 
 def restart(operation: Operation) -> bool:

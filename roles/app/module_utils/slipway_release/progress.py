@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 import time
 
-from . import host
+from . import host, recovery
 
 ENDS = ("done", "failed")
 # What only retires the release before, or is about to exit, is waited for.
 _FINISHING_SECONDS = 120
+
+
+def _is_up(unit: str) -> bool:
+    """Say whether a process of a unit runs, or is about to."""
+    said = host.systemctl("is-active", unit, check=False).stdout.strip()
+    return said in ("active", "activating", "deactivating", "reloading")
 
 
 class Progress:
@@ -28,12 +34,16 @@ class Progress:
 
     def running(self) -> bool:
         """Say whether such a process is up."""
-        said = host.systemctl("is-active", self.unit, check=False).stdout.strip()
-        return said in ("active", "activating", "deactivating", "reloading")
+        return _is_up(self.unit)
 
     def obstacle(self) -> str:
-        """Return why no other operation may begin, or "", once one that has done its work has ended."""
+        """Return why no other operation may begin, or "", once one that has done its work has ended.
+
+        What takes back an interrupted switch is waited for too.
+        """
         deadline = time.monotonic() + _FINISHING_SECONDS
+        while _is_up(recovery.unit(self.app)) and time.monotonic() < deadline:
+            time.sleep(0.1)
         while self.running() and self.state().get("status") in ("live", *ENDS) and time.monotonic() < deadline:
             time.sleep(0.1)
         if not self.running():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import history, host
@@ -45,9 +46,9 @@ def clear_parts(operation: Operation) -> bool:
 
 
 def clear_incoming(operation: Operation) -> None:
-    """Remove what was shipped and is unpacked, or was never asked for: an interrupted run ships in vain."""
-    for file in (operation.root / "incoming").glob("*"):
-        file.unlink()
+    """Remove what was shipped for this operation, and what interrupted runs have shipped in vain."""
+    for file in host.shipped(operation.root, operation.request):
+        file.unlink(missing_ok=True)
         operation.tell(changed=True)
 
 
@@ -79,10 +80,16 @@ def stop(operation: Operation, release: Release) -> None:
     host.disable(release.socket_unit, *services)
     # The socket first: the next connection would start the service again.
     systemctl("stop", release.socket_unit, check=False)
-    if services:
-        systemctl("stop", *services, check=False)
+    host.stop(*services)
     systemctl("reset-failed", release.socket_unit, *services, check=False)
     release.socket.unlink(missing_ok=True)
+
+
+def prune_logs(directory: Path, number: int = 50) -> None:
+    """Keep the newest logs of migrations alone: a name for each release would fill the disk in the end."""
+    logs = sorted(directory.glob("migrate-*.log"), key=lambda file: file.stat().st_mtime, reverse=True)
+    for file in logs[number:]:
+        file.unlink()
 
 
 def warm(operation: Operation) -> str:
@@ -107,6 +114,7 @@ def prune(operation: Operation) -> None:
         if directory.name not in keep:
             shutil.rmtree(directory, ignore_errors=True)
     clear_incoming(operation)
+    prune_logs(operation.root / "log")
     shared = {Release(operation.app, name).manifest.get("dependencies", "") for name in keep}
     for directory in (operation.root / "cache").iterdir():
         if directory.name not in shared:

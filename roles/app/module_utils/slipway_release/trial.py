@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import checks, migration
+from . import checks, host, migration
 from .host import Failure, active, systemctl
 from .release import decode_environment
 
@@ -78,7 +78,7 @@ def start(operation: Operation) -> None:
         return  # kept warm
     systemctl("reset-failed", operation.release.socket_unit, operation.release.service, check=False)
     for unit in (operation.release.socket_unit, operation.release.service):
-        if systemctl("start", unit, check=False).returncode:
+        if not host.start(unit):
             raise Failure("start", f"{unit} did not start", operation.release.log(unit, operation.begun))
 
 
