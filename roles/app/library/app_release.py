@@ -9,12 +9,18 @@ short_description: Start, follow and steer the process that changes which releas
 description:
   - C(query) tells which release is live and what of a release the machine already has.
   - C(start) hands a request to /srv/APP/bin/slipway-release, which systemd runs as APP-deploy.service, and waits until
-    the new release is healthy, live or failed. C(go), C(keep) and C(abort) say the word that it waits for.
+    the new release is healthy, live or failed, or a migration waits at the gate; then C(databases) has its SQL, and
+    C(answer) hands over the C(steps) that were found in it, and waits likewise. C(go), C(keep) and C(abort) say the
+    word that it waits for.
     C(discard) removes what was shipped for a request that was never begun.
   - A second operation at the same time is refused, and told who does what since when.
 options:
   app: {description: "The app's name.", type: str, required: true}
-  state: {description: "What to do.", type: str, choices: [query, start, go, keep, abort, discard], required: true}
+  state:
+    description: What to do.
+    type: str
+    choices: [query, start, answer, go, keep, abort, discard]
+    required: true
   id: {description: "The content's id of a release, 12 hex digits (query).", type: str, default: ""}
   release: {description: "A version such as v7, or a release's name, to look up (query).", type: str, default: ""}
   dependencies: {description: "The digest of the release's dependencies (query).", type: str, default: ""}
@@ -22,6 +28,7 @@ options:
   warm: {description: "Whether the release before the live one stays up (query).", type: bool, default: false}
   packages: {description: "Debian packages that may be missing (query).", type: list, elements: str, default: []}
   request: {description: "What the process is told (start), or was to be (discard).", type: dict, default: {}}
+  steps: {description: "What was found in the SQL of a migration (answer).", type: list, elements: str, default: []}
   program: {description: "The process's program, from the action plugin of the same name (start).", type: str}
 author: [Slipway]
 """
@@ -40,7 +47,11 @@ from ansible.module_utils.slipway_settle.packages import Packages
 
 ARGUMENTS = {
     "app": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["query", "start", "go", "keep", "abort", "discard"], "required": True},
+    "state": {
+        "type": "str",
+        "choices": ["query", "start", "answer", "go", "keep", "abort", "discard"],
+        "required": True,
+    },
     "id": {"type": "str", "default": ""},
     "release": {"type": "str", "default": ""},
     "dependencies": {"type": "str", "default": ""},
@@ -48,6 +59,7 @@ ARGUMENTS = {
     "warm": {"type": "bool", "default": False},
     "packages": {"type": "list", "elements": "str", "default": []},
     "request": {"type": "dict", "default": {}},
+    "steps": {"type": "list", "elements": "str", "default": []},
     "program": {"type": "str", "no_log": True},
 }
 
@@ -119,8 +131,20 @@ class Follower(Progress):
         # A process that is killed leaves to this service what it would have done itself: take back its switch.
         words += [f"--property=OnFailure={recovery.unit(self.app)}", "--property=SuccessExitStatus=1"]
         self.module.run_command([*words, str(self.root / "bin" / "slipway-release"), str(request)], check_rc=True)
-        ends = (*ENDS, "healthy", *(["live"] if self.module.params["request"].get("quick") else []))
+        ends = (*ENDS, "healthy", "gate", *(["live"] if self.module.params["request"].get("quick") else []))
         return self.wait(ends)
+
+    def question(self) -> dict:
+        """Return what the process asks at the gate: the SQL of each database."""
+        return json.loads((self.directory / "gate.json").read_text())
+
+    def answer(self) -> dict:
+        """Say what was found in the SQL, and wait for what comes of it."""
+        if self.state().get("status") == "gate" and self.running():
+            host.write(self.directory / "verdict.json", json.dumps({"steps": self.module.params["steps"]}), 0o600)
+            while self.state().get("status") == "gate" and self.running():
+                time.sleep(0.05)
+        return self.wait((*ENDS, "healthy"))
 
     def discard(self) -> bool:
         """Remove what was shipped for a deploy that never began here; True where there was something."""
@@ -186,7 +210,10 @@ def run(module: Module) -> None:
         module.exit_json(changed=True)
     if wanted == "discard":
         module.exit_json(changed=follower.discard())
-    state = follower.start() if wanted == "start" else follower.word(wanted)
+    does = {"start": follower.start, "answer": follower.answer}
+    state = does[wanted]() if wanted in does else follower.word(wanted)
+    if state["status"] == "gate":
+        module.exit_json(changed=True, status="gate", **follower.question())
     for warning in state.get("warnings", []) if state["status"] != "watched" else []:
         module.warn(warning)
     if state["status"] == "failed" and wanted != "abort":

@@ -173,8 +173,8 @@ class Layout:
         lines |= {f"{host.CLOCK}.{name}": entry["command"] for name, entry in made.get("scheduled", {}).items()}
         if made["migrate"]:
             lines["release"] = made["migrate"]
-        if made.get("wsgi"):
-            target = shlex.quote(made["wsgi"])
+        if made.get("wsgi") or made["migrate"]:
+            target = shlex.quote(made.get("wsgi") or "")
             lines["slipway.check"] = f"SLIPWAY_WSGI={target} exec {home}/venv/bin/python3 {home}/bin/check.py"
         roots = ":".join([str(home / "src"), *(str(home / "src" / root) for root in made["roots"] if root != ".")])
         for name, line in lines.items():

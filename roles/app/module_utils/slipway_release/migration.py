@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
 import time
 from typing import TYPE_CHECKING
 
-from . import bounded, history, host, schema, units
+from . import bounded, check_app, gate, history, host, units
 from .host import Failure, systemctl
 from .release import Release
 
@@ -21,6 +22,9 @@ CHECK = "slipway.check"
 def ask_app(operation: Operation) -> dict:
     """Return what check_app tells of the release, which runs in the sandbox of the app's units."""
     release = operation.release
+    program = release.directory / "bin" / "check.py"
+    if program.read_text() != inspect.getsource(check_app):  # unpacked by an earlier version of this program
+        host.write(program, inspect.getsource(check_app), 0o640, program.stat().st_gid)
     path, seconds = operation.run_directory / "check.json", operation.request["check_timeout"]
     with bounded.output(path) as answer:
         output = (f"StandardOutput=file:{path}", "StandardError=journal")
@@ -64,8 +68,10 @@ def migrate(operation: Operation) -> dict:
     command = release.manifest["migrate"]
     if not command:
         return {}
+    if not operation.made:
+        operation.made = ask_app(operation)  # no WSGI target is known, so that nothing was checked
     known = operation.made.get("migrations") or {}
-    kept = gate(operation, known)
+    kept = gate.approved(operation, known)
     operation.remember_migration(kept)
     operation.step("migrate")
     restore_point(operation, known)
@@ -80,28 +86,9 @@ def migrate(operation: Operation) -> dict:
     finally:
         stop(unit)
         keep_log(release, unit, begun)
-    if known.get("heads"):
-        host.write(release.directory / "schema.json", json.dumps({"heads": known["heads"]}), 0o644)
+    left = {"heads": known.get("heads"), "unread": gate.fingerprint(operation)}
+    host.write(release.directory / "schema.json", json.dumps({key: left[key] for key in left if left[key]}), 0o644)
     return kept
-
-
-def gate(operation: Operation, known: dict) -> dict:
-    """Refuse steps that take something from the release that serves, unless somebody said yes to this very schema."""
-    if not known.get("pending") or not known.get("current"):
-        return {}
-    steps = schema.unsafe_steps(known.get("sql", ""))
-    head = known["heads"][-1] if known["heads"] else ""
-    if known.get("error"):
-        operation.warn(f"migration: its steps could not be read beforehand ({known['error']})")
-    if steps and operation.request["migration_approved"] not in (head, "yes"):
-        listed = "".join(f"\n    - {step}" for step in steps)
-        raise Failure(
-            "migrate",
-            "the pending migration takes something from the release that serves, or locks a table that it uses:"
-            f"{listed}\n  Make it two deploys (first add, later take away), or say yes to it:"
-            f" -e app_migration_approved={head}",
-        )
-    return {"schema": known["heads"], **({"contracting": steps} if steps else {})}
 
 
 def restore_point(operation: Operation, known: dict) -> None:
@@ -131,7 +118,7 @@ def see_that_schema_fits(lines: list[dict], live: Release | None, target: Releas
     if live is None:
         return
     # A live release of the same schema has lived with all that came before it.
-    same = live.schema.get("heads") == target.schema.get("heads")
+    same = bool(live.schema) and live.schema == target.schema
     steps = history.contracting_since(lines, live.name if same else target.name)
     if not steps:
         return
