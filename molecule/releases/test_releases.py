@@ -212,6 +212,24 @@ def test_a_switch_at_overload_loses_nothing(site, load):
     site.settled()
 
 
+def test_a_stranger_who_knows_what_fails_takes_no_deploy_back(site, load):
+    before, steady = site.live, load()
+    site.shell("mkdir -p /tmp/stranger")
+    # From another address than everybody else's, all the time: two kinds of requests that fail on any release.
+    curl = "curl --silent --insecure --output /dev/null --resolve shop.example:443:127.0.0.1 https://shop.example"
+    failing = f"{curl}/slow?seconds=x$n; {curl}/orders/$(printf %060d $n) --request POST"
+    site.shell(f"(n=0; while [ -e /tmp/stranger ]; do n=$((n+1)); {failing}; sleep 0.1; done) >/dev/null 2>&1 &")
+    change(site.source, "a stranger is here")
+    try:
+        site.run("deploy", app_watch_seconds=10)
+    finally:
+        site.shell("rmdir /tmp/stranger")
+    assert site.live != before
+    log = site.shell("cat /var/log/nginx/shop-access.log")
+    assert steady.failures == [] and log.count(" 500 ") > 20
+    site.settled()
+
+
 def test_pages_of_old_releases_find_their_hashed_files(site):
     old = "/static/style.0a1b2c3d.css"
     (site.source / "static/style.0a1b2c3d.css").rename(site.source / "static/style.9f8e7d6c.css")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections import Counter
 
 import pytest
-from ansible.module_utils.slipway_release import checks, watch
+from ansible.module_utils.slipway_release import checks
 
 POSTGRES = {"kind": "postgresql", "host": "", "port": "", "name": "shop", "user": "shop"}
 GOOD = {
@@ -96,65 +95,3 @@ def test_an_app_that_is_no_flask_app_and_a_machine_without_web_server_say_nothin
 )
 def test_time_out_of_gunicorn(web, arguments, seconds):
     assert checks.gunicorn_timeout(web, arguments) == seconds
-
-
-def line(status, upstream="0.010/{}", request="GET /x?y=[1] HTTP/1.1"):
-    """Return a line of the access log."""
-    said = upstream.format(status)
-    return (
-        f'203.0.113.9 - - [2026-11-23T01:02:03+00:00] "{request}" {status} 12 "-" "agent (x; y)"'
-        f" host=shop.example time=0.011 upstream={said}\n"
-    )
-
-
-def test_requests_and_errors_of_a_log_are_counted():
-    text = line(200) * 3 + line(404) + line(500) + line(502, "0.000/502") + line(503, "-/-") + line(200, "-/-")
-    counted, example = watch.count(text + "torn")
-    assert counted == Counter(all=6, errors=2)
-    assert example == "GET /x?y=[1] HTTP/1.1 was answered 502"
-
-
-def test_quotes_in_a_request_hide_nothing():
-    counted, _example = watch.count(line(500, request='GET /\\x22 500 \\"upstream=1/200 HTTP/1.1'))
-    assert counted == Counter(all=1, errors=1)
-
-
-def test_the_log_is_read_on_over_a_rotation(tmp_path):
-    file = tmp_path / "access.log"
-    file.write_text(line(500) * 2)
-    log = watch.Log(str(file))
-    assert log.before() == Counter(all=2, errors=2)
-    assert log.more() == Counter()
-    with open(file, "a") as handle:
-        handle.write(line(200) + line(500)[:-5])
-    assert log.more() == Counter(all=1)
-    with open(file, "a") as handle:
-        handle.write(line(500)[-5:])
-    assert log.more() == Counter(all=2, errors=1)
-    file.rename(tmp_path / "access.log.1")
-    file.write_text(line(500))
-    assert log.more() == Counter(all=3, errors=2)
-    assert log.example
-
-
-def test_a_log_that_is_not_there_says_nothing(tmp_path):
-    for name in ("", str(tmp_path / "none")):
-        log = watch.Log(name)
-        assert (log.before(), log.more()) == (Counter(), Counter())
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "is_worse"),
-    [
-        ((100, 0), (100, 6), True),
-        ((100, 0), (100, 5), False),
-        ((100, 0), (4, 4), False),
-        ((0, 0), (5, 5), True),
-        ((100, 50), (100, 52), False),
-        ((100, 50), (100, 60), True),
-        ((100, 0), (0, 0), False),
-    ],
-)
-def test_worse_means_a_larger_share_and_more_than_a_few(before, after, is_worse):
-    counters = [Counter(all=number, errors=errors) for number, errors in (before, after)]
-    assert bool(watch.worse(*counters, 5, 5)) is is_worse
