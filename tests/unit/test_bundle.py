@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 import time
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.slipway_app import bundle, source
+from ansible.module_utils.slipway_app import bundle, sandbox, source
 from ansible.module_utils.slipway_app.errors import AppError
 
 from .conftest import load
 
 GUNICORN = Path(__file__).parents[2] / "roles/app/files/gunicorn.txt"
+UV = str(Path(sys.executable).parent / "uv")
 
 
 @pytest.fixture
@@ -216,3 +220,127 @@ def test_what_goes_on_beside_is_done_by_another_process(tmp_path):
         time.sleep(0.01)
     process, session = said.read_text().split()
     assert process == session != str(os.getpid())
+
+
+# What a build may see
+SPY = """
+import json, os, pathlib, setuptools
+seen = {"environment": dict(os.environ), "files": {}, "processes": {}}
+for name in json.loads(pathlib.Path("look.json").read_text()):
+    try:
+        seen["files"][name] = pathlib.Path(name).read_text()
+    except OSError as error:
+        seen["files"][name] = None
+for entry in pathlib.Path("/proc").glob("[0-9]*/environ"):
+    try:
+        seen["processes"][str(entry)] = entry.read_text(errors="replace")
+    except OSError:
+        pass
+pathlib.Path("spied.py").write_text(f"SEEN = {seen!r}")
+setuptools.setup(name="spied", version="1.0", py_modules=["spied"])
+"""
+SECRETS = {
+    "ANSIBLE_VAULT_PASSWORD": "canary-1",
+    "ANSIBLE_VAULT_PASSWORD_FILE": "/canary-2",
+    "AWS_SECRET_ACCESS_KEY": "canary-3",
+    "SSH_AUTH_SOCK": "/run/canary-4",
+    "VAULT_APP_SECRET_KEY": "canary-5",
+    "UV_PUBLISH_TOKEN": "canary-6",
+    "DATABASE_PASSWORD": "canary-7",
+    "GITHUB_TOKEN": "canary-8",
+}
+
+
+def spied(planned, tmp_path, monkeypatch) -> dict:
+    """Build a distribution that comes as source and looks around; return what it saw."""
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    secret = tmp_path / "inventory/vault-password"
+    secret.parent.mkdir()
+    secret.write_text("canary-9")
+    unshipped = tmp_path / "app/.env"
+    plan = planned({"requirements.txt": "spied @ ./spied-1.0.tar.gz\n"})
+    unshipped.write_text("canary-10")
+    looked_at = [str(secret), str(unshipped), str(Path.home() / ".ssh"), "/etc/shadow", str(Path(__file__))]
+    with tarfile.open(Path(plan["path"]) / "spied-1.0.tar.gz", "w:gz") as archive:
+        files = {"setup.py": SPY, "PKG-INFO": "Metadata-Version: 2.1\nName: spied\nVersion: 1.0\n"}
+        for name, text in (files | {"look.json": json.dumps(looked_at)}).items():
+            entry = tarfile.TarInfo(f"spied-1.0/{name}")
+            entry.size = len(text.encode())
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    made = tmp_path / "cache/bundles/venv.tar.gz"
+    made.parent.mkdir(parents=True)
+    monkeypatch.setattr(bundle, "_lock", lambda plan, work, uv, target, gunicorn: [hashed(Path(plan["path"]), uv)])
+    bundle.build_dependencies(plan, "3.11", "x86_64-manylinux_2_36", UV, GUNICORN, made)
+    with tarfile.open(made) as archive:
+        text = archive.extractfile("venv/lib/python3.11/site-packages/spied.py").read().decode()
+    found: dict = {}
+    exec(text, found)
+    return found["SEEN"]
+
+
+def hashed(root: Path, uv) -> Path:
+    """Return a lock of the distribution in a directory."""
+    archive = root / "spied-1.0.tar.gz"
+    (uv.out / "lock.txt").write_text(f"spied @ file://{archive} --hash=sha256:{bundle.sha256(archive)}\n")
+    return uv.out / "lock.txt"
+
+
+@pytest.mark.slow
+def test_a_build_does_not_see_the_secrets_of_who_deploys(planned, tmp_path, monkeypatch):
+    if not sandbox.usable():
+        pytest.skip("no bubblewrap here that may do its work")
+    seen = spied(planned, tmp_path, monkeypatch)
+    assert "canary" not in json.dumps(seen)
+    assert seen["files"] and set(seen["files"].values()) == {None}
+    # Nor any process but its own.
+    assert all("PATH=" in text for text in seen["processes"].values() if text)
+    assert len(seen["processes"]) < 10
+
+
+@pytest.mark.slow
+def test_without_a_sandbox_a_build_has_a_clean_environment_all_the_same(planned, tmp_path, monkeypatch):
+    monkeypatch.setattr(sandbox, "usable", lambda: "")
+    seen = spied(planned, tmp_path, monkeypatch)
+    assert "canary" not in json.dumps(seen["environment"]) and seen["environment"]["HOME"] != str(Path.home())
+
+
+def test_the_environment_of_a_build_is_a_list_of_what_it_may_know(tmp_path):
+    given = SECRETS | {
+        "HOME": "/h",
+        "PATH": "/bin",
+        "https_proxy": "http://p",
+        "UV_INDEX_URL": "https://i",
+        "LC_TIME": "C",
+    }
+    kept = sandbox.environment(given, tmp_path)
+    assert set(kept) == {"HOME", "PATH", "https_proxy", "UV_INDEX_URL", "LC_TIME", "LC_ALL", "TMPDIR", "UV_CACHE_DIR"}
+
+
+def test_passwords_are_only_those_of_the_indexes_that_are_named(tmp_path):
+    (tmp_path / ".netrc").write_text(
+        "machine pypi.example login a password b\nmachine git.example login c password canary\n"
+    )
+    (tmp_path / "requirements.txt").write_text("--extra-index-url https://pypi.example/simple\nflask\n")
+    with sandbox.home([tmp_path / "requirements.txt"], {"HOME": str(tmp_path)}) as home:
+        assert (home / ".netrc").read_text() == "machine pypi.example login a password b\n"
+        assert (home / ".netrc").stat().st_mode & 0o777 == 0o600
+    assert not home.exists()
+
+
+@pytest.mark.slow
+def test_a_build_cannot_have_us_write_elsewhere(planned, tmp_path, monkeypatch):
+    target = tmp_path / "bin"
+    target.mkdir()
+    (target / "mine").write_text("#!/usr/bin/python3\n")
+
+    def install(self, *_arguments: str, cwd: Path) -> None:
+        (self.writes[-1] / "bin").symlink_to(target)
+
+    monkeypatch.setattr(bundle.Builder, "__call__", install)
+    monkeypatch.setattr(bundle, "_lock", lambda *_: [GUNICORN])
+    with pytest.raises(AppError, match="as its programs' directory"):
+        bundle.build_dependencies(
+            planned({"requirements.txt": ""}), "3.11", "p", "uv", GUNICORN, tmp_path / "x/y.tar.gz"
+        )
+    assert (target / "mine").read_text() == "#!/usr/bin/python3\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 
 import pytest
 from ansible.module_utils.slipway_app import source
@@ -257,3 +258,20 @@ def test_digest_tells_neighbours_apart(tree):
 def test_lock_makes_its_directory(tmp_path):
     with source.locked(tmp_path / "a" / "b.lock"):
         assert (tmp_path / "a" / "b.lock").exists()
+
+
+def test_the_configuration_of_a_work_tree_has_git_run_nothing(tree, tmp_path):
+    path = tree({"app.py": ""})
+    subprocess.run(["git", "init", "--quiet"], cwd=path, check=True)
+    for name in ("core.fsmonitor", "core.sshCommand", "core.editor"):
+        subprocess.run(["git", "config", name, f"touch {tmp_path}/ran; true"], cwd=path, check=True)
+    assert source.files(path) == ["app.py"]
+    assert not (tmp_path / "ran").exists()
+
+
+def test_another_repository_in_the_environment_is_not_the_app_s(tree, tmp_path, monkeypatch):
+    other = tree({"other.py": ""}, "other")
+    subprocess.run(["git", "init", "--quiet"], cwd=other, check=True)
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(other))
+    assert source.files(tree({"app.py": ""}, "app")) == ["app.py"]

@@ -66,7 +66,7 @@ def go_on_beside(action: Callable[[], object]) -> None:
 
 def bundled(asked: dict) -> dict:
     """What a bundle of these arguments is called, and its archives where they are asked for. Raises AppError."""
-    from ansible.module_utils.slipway_app import bundle
+    from ansible.module_utils.slipway_app import bundle, sandbox
     from ansible.module_utils.slipway_release.release import content_id
 
     if asked["beside"]:
@@ -79,6 +79,11 @@ def bundled(asked: dict) -> dict:
     result = {"id": content_id(content), "dependencies_digest": dependencies}
     if asked["build"] and not asked["beside"]:
         result["archives"] = archives(asked, on, dependencies)
+        if not sandbox.usable():
+            result["warnings"] = [
+                "bubblewrap (bwrap) is not on this computer, or may not do its work: what builds the app's dependencies"
+                " may read the files of who deploys. Install Debian's package bubblewrap."
+            ]
     return result
 
 

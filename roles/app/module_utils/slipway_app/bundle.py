@@ -16,7 +16,7 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from ansible.module_utils.slipway_app import source, text
+from ansible.module_utils.slipway_app import sandbox, source, text
 from ansible.module_utils.slipway_app.errors import AppError
 
 REVISION = "1"  # raised when the layout of the archives changes
@@ -60,15 +60,41 @@ def platform(architecture: str, distribution_version: str) -> str:
     return f"{machine}-manylinux_{glibc}"
 
 
-def _uv(uv: str, *arguments: str, cwd: Path) -> None:
-    environment = {key: value for key, value in os.environ.items() if key not in ("VIRTUAL_ENV", "PYTHONPATH")}
-    try:
-        done = subprocess.run([uv, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=1800)
-    except FileNotFoundError as error:
-        raise AppError("uv is not on this computer; run scripts/setup (or pip install uv).") from error
-    if done.returncode:
-        output = re.sub(r"://[^/@\s]+@", "://***@", done.stderr.strip())
-        raise AppError(f"the app's dependencies cannot be resolved (uv {' '.join(arguments[:2])}):\n{output[-3000:]}")
+class Builder:
+    """uv, which resolves and builds an app's dependencies on a copy of what is shipped, and sees no more than that."""
+
+    def __init__(self, uv: str, plan: dict, work: Path, site: Path, cache: Path) -> None:
+        self.uv, self.original, self.cache = uv, plan["path"], cache.resolve()
+        self.work, self.root, self.out = work.resolve(), work.resolve() / "src", work.resolve() / "out"
+        # A build may write beside its source. Where we write afterwards it may not: there could be a link of its own.
+        self.writes = [self.root, self.out, site.resolve()]
+        for name in source.files(Path(plan["path"])):
+            (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(Path(plan["path"]) / name, self.root / name, follow_symlinks=False)
+        for directory in (self.root, self.out):
+            directory.mkdir(exist_ok=True)
+
+    def __call__(self, *arguments: str, cwd: Path) -> None:
+        """Run it. Raises AppError with its own words where it fails."""
+        inputs = [*self.root.glob("*.txt"), *self.root.glob("*.toml"), *self.root.glob("*.lock")]
+        try:
+            with sandbox.home(inputs, os.environ) as home:
+                done = sandbox.run(
+                    [self.uv, *arguments],
+                    cwd,
+                    [self.work],
+                    [*self.writes, home],
+                    os.environ | {"HOME": str(home)},
+                    self.cache,
+                )
+        except FileNotFoundError as error:
+            raise AppError("uv is not on this computer; run scripts/setup (or pip install uv).") from error
+        except subprocess.TimeoutExpired as error:
+            raise AppError(f"uv {' '.join(arguments[:2])} took longer than half an hour.") from error
+        if done.returncode:
+            output = re.sub(r"://[^/@\s]+@", "://***@", done.stderr.strip()).replace(str(self.root), self.original)
+            what = f"the app's dependencies cannot be resolved (uv {' '.join(arguments[:2])})"
+            raise AppError(f"{what}:\n{output[-3000:]}")
 
 
 def _requirement_lines(plan: dict, work: Path) -> Path:
@@ -86,12 +112,11 @@ def _requirement_lines(plan: dict, work: Path) -> Path:
     return work / "requirements.txt"
 
 
-def _lock(plan: dict, work: Path, uv: str, target: list[str], gunicorn: Path) -> list[Path]:
+def _lock(plan: dict, work: Path, uv: Builder, target: list[str], gunicorn: Path) -> list[Path]:
     """Return requirements files that name every distribution with its hashes."""
-    root, kind, lock = Path(plan["path"]), plan["requirements"]["kind"], work / "lock.txt"
+    root, kind, lock = Path(plan["path"]), plan["requirements"]["kind"], uv.out / "lock.txt"
     if kind == "uv.lock":
-        _uv(
-            uv,
+        uv(
             "export",
             "--quiet",
             "--frozen",
@@ -112,8 +137,7 @@ def _lock(plan: dict, work: Path, uv: str, target: list[str], gunicorn: Path) ->
             lock = given
         else:
             extra = [] if _names(given) & {"gunicorn"} else [str(_unhashed(gunicorn, work))]
-            _uv(
-                uv,
+            uv(
                 "pip",
                 "compile",
                 "--quiet",
@@ -150,7 +174,8 @@ def _names(file: Path) -> set[str]:
 def build_dependencies(plan: dict, python: str, on: str, uv: str, gunicorn: Path, archive: Path) -> dict[str, str]:
     """Write the archive of a virtual environment's content and return its distributions with their versions.
 
-    Raises AppError with uv's own words where a dependency cannot be had for the machine.
+    What builds run sees neither the environment nor the files of who deploys: see sandbox.py. Raises AppError with uv's
+    own words where a dependency cannot be had for the machine.
     """
     work = archive.with_name(archive.name + ".work")
     shutil.rmtree(work, ignore_errors=True)
@@ -158,24 +183,17 @@ def build_dependencies(plan: dict, python: str, on: str, uv: str, gunicorn: Path
     site.mkdir(parents=True)
     try:
         target = ["--python-version", python, "--python-platform", on]
-        locks = _lock(plan, work, uv, target, gunicorn)
+        builder = Builder(uv, plan, work, site, archive.parent.parent / "uv")
+        plan = plan | {"path": str(builder.root)}
+        locks = _lock(plan, builder.work, builder, target, gunicorn)
         for lock in locks:
-            _uv(
-                uv,
-                "pip",
-                "install",
-                "--quiet",
-                "--require-hashes",
-                "--link-mode",
-                "copy",
-                *target,
-                "--target",
-                str(site),
-                "-r",
-                str(lock),
-                cwd=Path(plan["path"]),
-            )
+            options = ["--quiet", "--require-hashes", "--link-mode", "copy", *target, "--target", str(site.resolve())]
+            builder("pip", "install", *options, "-r", str(lock), cwd=builder.root)
         scripts = work / "venv" / "bin"
+        if (site / "bin").is_symlink():
+            raise AppError(
+                f"a distribution brings {os.readlink(site / 'bin')} as its programs' directory.", "app_source"
+            )
         if (site / "bin").is_dir():
             (site / "bin").rename(scripts)
         scripts.mkdir(exist_ok=True)

@@ -52,12 +52,18 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
+# What the configuration of a work tree could have git run; and no other repository than the one that is meant.
+_NO_PROGRAMS = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "protocol.ext.allow=never")
+_ELSEWHERE = re.compile(r"GIT_(DIR|WORK_TREE|INDEX_FILE|OBJECT_DIRECTORY|COMMON_DIR|NAMESPACE)")
+
+
 def _git(*arguments: str, cwd: Path | None = None) -> str:
-    environment = dict(os.environ, GIT_TERMINAL_PROMPT="0", LC_ALL="C.UTF-8")
+    environment = {name: value for name, value in os.environ.items() if not _ELSEWHERE.fullmatch(name)}
+    environment |= {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}
     environment.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
     try:
         done = subprocess.run(
-            ["git", *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=600
+            ["git", *_NO_PROGRAMS, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=600
         )
     except FileNotFoundError as error:
         raise AppError("git is not installed on this computer.", "app_source") from error
