@@ -27,6 +27,10 @@ options:
   scale: {description: "How many of which process the machine shall run (query).", type: dict, default: {}}
   warm: {description: "Whether the release before the live one stays up (query).", type: bool, default: false}
   packages: {description: "Debian packages that may be missing (query).", type: list, elements: str, default: []}
+  standing:
+    description: What the machine restarts the app by when nobody is there (query); kept in /srv/APP/restart.json.
+    type: dict
+    default: {}
   request: {description: "What the process is told (start), or was to be (discard).", type: dict, default: {}}
   steps: {description: "What was found in the SQL of a migration (answer).", type: list, elements: str, default: []}
   program: {description: "The process's program, from the action plugin of the same name (start).", type: str}
@@ -58,6 +62,7 @@ ARGUMENTS = {
     "scale": {"type": "dict", "default": {}},
     "warm": {"type": "bool", "default": False},
     "packages": {"type": "list", "elements": "str", "default": []},
+    "standing": {"type": "dict", "default": {}},
     "request": {"type": "dict", "default": {}},
     "steps": {"type": "list", "elements": "str", "default": []},
     "program": {"type": "str", "no_log": True},
@@ -97,6 +102,17 @@ class Follower(Progress):
             "missing_packages": Packages(self.module, self.module.params["packages"], 0).missing(),
             "settled": bool(manifest) and manifest.get("id") == self.id and self.settled(release, lines),
         }
+
+    def keep_standing(self) -> bool:
+        """Keep what the machine restarts the app by; True where it was not so. A check changes nothing."""
+        file, text = self.root / "restart.json", json.dumps(self.module.params["standing"], indent=1, sort_keys=True)
+        if not self.module.params["standing"] or not self.root.is_dir():
+            return False
+        if file.is_file() and file.read_text() == text:
+            return False
+        if not self.module.check_mode:
+            host.write(file, text, 0o600)
+        return True
 
     def settled(self, release: Release, lines: list[dict]) -> bool:
         """Say whether all of the live release is up, as many of each process as asked for, and nothing else."""
@@ -205,7 +221,7 @@ def run(module: Module) -> None:
     module.log(f"Invoked for {module.params['app']}: {module.params['state']}")
     follower, wanted = Follower(module), module.params["state"]
     if wanted == "query":
-        module.exit_json(changed=False, **follower.query())
+        module.exit_json(changed=follower.keep_standing(), **follower.query())
     if module.check_mode:
         module.exit_json(changed=True)
     if wanted == "discard":
