@@ -31,7 +31,9 @@ options:
         type: path
         required: true
       content:
-        description: The whole text of a file. Empty means that there shall be nothing at this path.
+        description:
+          - The whole text of a file. Empty means that there shall be nothing at this path. C({uid of NAME}) in it
+            stands for the number of that user, which is known when the users are there.
         type: str
       block:
         description: Lines that shall be in a file which is somebody else's. Instead of I(content).
@@ -51,6 +53,10 @@ options:
         description: Whether a directory is meant. Instead of I(content).
         type: bool
         default: false
+      keep:
+        description: Whether a file is meant whose content is somebody else's, such as a log. Instead of I(content).
+        type: bool
+        default: false
       mode:
         description: Permissions, quoted and octal; 0644 for a file and 0755 for a directory where nothing is said.
         type: str
@@ -67,6 +73,13 @@ options:
         description:
           - Whether the command can only judge the file with the earlier ones of the list in place. A check, which does
             not write those, then leaves it unjudged where one of them differs.
+        type: bool
+        default: false
+      backup:
+        description:
+          - Whether a file that is replaced or removed is kept as PATH.before-slipway, unless it says "Ansible managed"
+            or is as its package brought it. The first one is kept; out of nginx's C(sites-enabled), where everything is
+            read, it goes to C(sites-available).
         type: bool
         default: false
       load:
@@ -223,11 +236,13 @@ FILE = {
     "link": {"type": "str"},
     "make": {"type": "list", "elements": "str"},
     "directory": {"type": "bool", "default": False},
+    "keep": {"type": "bool", "default": False},
     "mode": {"type": "str"},
     "owner": {"type": "str"},
     "group": {"type": "str"},
     "validate": {"type": "str"},
     "needs_earlier": {"type": "bool", "default": False},
+    "backup": {"type": "bool", "default": False},
     "load": {"type": "str"},
 }
 UNIT = {

@@ -149,10 +149,11 @@ def test_exactly_one_kind_is_asked_for(run, file, more):
         ({"link": "x"}, "link"),
         ({"make": ["x"]}, "made"),
         ({"directory": True}, "directory"),
+        ({"keep": True}, "kept"),
     ],
 )
 def test_each_kind_has_its_own_word(more, kind):
-    nothing = dict.fromkeys(("content", "block", "link", "make")) | {"directory": False}
+    nothing = dict.fromkeys(("content", "block", "link", "make")) | {"directory": False, "keep": False}
     assert files.kind_of(nothing | more) == kind
 
 
@@ -335,3 +336,72 @@ def test_what_cannot_be_brought_into_force_ends_it(run, file):
     said = run({"dest": str(file), "content": "text", "load": "sh -c 'echo no such table >&2; false'"})
     assert said["failed"]
     assert "a.conf could not be brought into force: no such table" in said["msg"]
+
+
+def test_what_was_somebodys_is_kept_once(run, tmp_path):
+    file, copy = tmp_path / "a.conf", tmp_path / "a.conf.before-slipway"
+    file.write_text("theirs\n")
+    file.chmod(0o600)
+    for text in ("# Ansible managed\n1\n", "# Ansible managed\n2\n"):
+        run({"dest": str(file), "content": text, "backup": True})
+    assert (copy.read_text(), mode(copy), file.read_text()) == ("theirs\n", 0o600, "# Ansible managed\n2\n")
+    file.write_text("theirs again\n")
+    run({"dest": str(file), "content": "", "backup": True})
+    assert (copy.read_text(), file.exists()) == ("theirs\n", False)
+
+
+def test_a_copy_is_not_where_nginx_reads_everything(run, tmp_path):
+    file = tmp_path / "sites-enabled/shop"
+    for directory in ("sites-enabled", "sites-available"):
+        (tmp_path / directory).mkdir()
+    file.write_text("theirs\n")
+    run({"dest": str(file), "content": "ours\n", "backup": True})
+    assert [path.name for path in file.parent.iterdir()] == ["shop"]
+    assert (tmp_path / "sites-available/shop.before-slipway").read_text() == "theirs\n"
+
+
+def test_a_packages_own_file_needs_no_copy(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "is_pristine", lambda path: True)
+    file = tmp_path / "a.conf"
+    file.write_text("Debian's\n")
+    run({"dest": str(file), "content": "ours\n", "backup": True})
+    assert [path.name for path in tmp_path.iterdir()] == ["a.conf"]
+
+
+def test_a_file_whose_content_is_somebody_elses_is_made_or_closed(run, file):
+    wanted = {"dest": str(file), "keep": True, "mode": "0640"}
+    assert run(wanted)["changed"]
+    assert (file.read_text(), mode(file)) == ("", 0o640)
+    file.write_text("a line\n")
+    file.chmod(0o644)
+    said = run(wanted)
+    assert (said["changed"], said["diff"][0]["before"]) == (True, "")
+    assert (file.read_text(), mode(file), run(wanted)["changed"]) == ("a line\n", 0o640, False)
+
+
+def test_a_link_is_no_file_to_be_kept(run, file, tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("secret")
+    victim.chmod(0o644)
+    file.parent.mkdir(parents=True)
+    file.symlink_to(victim)
+    assert run({"dest": str(file), "keep": True, "mode": "0600"})["failed"]
+    assert mode(victim) == 0o644
+
+
+def test_a_users_number_stands_for_its_name(run, file, monkeypatch):
+    numbers = {"shop": 998}
+    monkeypatch.setattr(files.pwd, "getpwnam", lambda name: type("User", (), {"pw_uid": numbers[name]}))
+    wanted = {"dest": str(file), "content": "meta skuid {uid of shop} goto app }\n"}
+    run(wanted)
+    assert file.read_text() == "meta skuid 998 goto app }\n"
+    numbers["shop"] = 4242
+    assert run(wanted)["changed"]
+    assert "4242" in file.read_text()
+
+
+def test_a_user_that_is_missing_is_said_and_nothing_is_written(run, file):
+    said = run({"dest": str(file), "content": "{uid of nobody-has-this}"})
+    assert said["failed"] and "nobody-has-this is no user or group" in said["msg"]
+    assert not file.exists()
+    assert run({"dest": str(file), "content": "{uid of nobody-has-this}"}, check=True)["changed"]

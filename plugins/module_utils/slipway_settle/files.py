@@ -14,16 +14,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from ansible.module_utils.slipway_light.dpkg import is_pristine
 from ansible.module_utils.slipway_light.machine import Module
 
 UNKNOWN = -2  # a user or group that a check finds missing, and an earlier task would have made
+
+
+_MARK = "Ansible managed"
+_USER_NUMBER = re.compile(r"\{uid of ([a-z_][a-z0-9_-]*)\}")
 
 
 class Wanted(NamedTuple):
     """What shall be at a path."""
 
     path: Path
-    kind: str  # file, directory, link, made or absent
+    kind: str  # file, directory, link, made, kept or absent
     text: str  # a file's content, or what a link points to
     mode: int
     owner: int
@@ -32,6 +37,7 @@ class Wanted(NamedTuple):
     validate: str
     needs_earlier: bool
     load: str
+    backup: bool
 
     def is_there(self) -> bool:
         """Whether it is all as it shall be."""
@@ -47,7 +53,7 @@ class Wanted(NamedTuple):
         status = path.stat()
         if (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid) != (self.mode, self.owner, self.group):
             return False
-        return self.kind == "directory" or path.read_bytes() == self.text.encode(errors="surrogateescape")
+        return self.kind in ("directory", "kept") or path.read_bytes() == self.text.encode(errors="surrogateescape")
 
     def temporary(self, directory: str | Path) -> Path:
         """Write the file under another name, which begins with a dot, so that no daemon reads it."""
@@ -62,6 +68,7 @@ class Wanted(NamedTuple):
     def put(self, module: Module) -> None:
         """Make it so. Raises OSError where something else is in the way, or a command did not make it."""
         path = self.path
+        self.keep_a_copy()
         if self.kind == "absent":
             path.unlink()
             return
@@ -74,6 +81,11 @@ class Wanted(NamedTuple):
             path.mkdir(exist_ok=True)
             os.chown(path, self.owner, self.group)
             path.chmod(self.mode)
+        elif self.kind == "kept":
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0)
+            os.fchown(handle, self.owner, self.group)
+            os.fchmod(handle, self.mode)
+            os.close(handle)
         elif self.kind == "link":
             fresh = path.with_name(f".slipway-{path.name}")
             fresh.unlink(missing_ok=True)
@@ -84,6 +96,22 @@ class Wanted(NamedTuple):
             self.replace_with(fresh)
         else:
             self.replace_with(self.temporary(path.parent))
+
+    def keep_a_copy(self) -> None:
+        """Keep a file that is neither this toolkit's nor its package's own, the first one that was there."""
+        if not self.backup or self.path.is_symlink() or not self.path.is_file() or is_pristine(str(self.path)):
+            return
+        # nginx reads all that is in there, whatever it is called.
+        directory = self.path.parent
+        if directory.name == "sites-enabled":
+            directory = directory.with_name("sites-available")
+        copy = directory / f"{self.path.name}.before-slipway"
+        if _MARK not in self.path.read_text(errors="replace") and not copy.exists():
+            fresh = copy.with_name(f".slipway-{copy.name}")
+            status = self.path.stat()
+            shutil.copy2(self.path, fresh)
+            os.chown(fresh, status.st_uid, status.st_gid)
+            fresh.replace(copy)
 
     def replace_with(self, fresh: Path) -> None:
         """Give a new file or link the name. Raises OSError where a directory has it, and leaves nothing beside it."""
@@ -97,6 +125,8 @@ class Wanted(NamedTuple):
         """How it looks in a diff."""
         if self.kind == "directory":
             return f"a directory, mode {self.mode:04o}\n"
+        if self.kind == "kept":
+            return f"a file, mode {self.mode:04o}\n"
         if self.kind == "made":
             return f"what {self.make[0]} makes\n"
         return f"-> {self.text}\n" if self.kind == "link" else self.text
@@ -148,6 +178,12 @@ def identity(module: Module, name: str | None, own: int, look_up: Callable[[str]
         module.fail_json(msg=f"{name} is no user or group of this machine; nothing was written.")
 
 
+def user_number(module: Module, name: str) -> str:
+    """The number of a user, as text. Ends the module where there is none; a check takes a number that nobody has."""
+    number = identity(module, name, UNKNOWN, lambda name: pwd.getpwnam(name).pw_uid)
+    return str(number) if number != UNKNOWN else "4294967294"
+
+
 def with_block(path: Path, block: str, topic: str) -> str:
     """The file's own text with the block in it, between two lines that name the topic: in place of that topic's
     block, or at the end."""
@@ -166,6 +202,7 @@ def kind_of(file: dict) -> str:
     said = [kind for kind in ("content", "block", "link") if file[kind] is not None]
     said += ["make"] if file["make"] else []
     said += ["directory"] if file["directory"] else []
+    said += ["kept"] if file["keep"] else []
     if len(said) != 1:
         return ""
     if said == ["content"] and not file["content"]:
@@ -177,8 +214,8 @@ def wanted_of(module: Module, file: dict) -> Wanted:
     """What an entry of the list asks for. Ends the module where it asks for nothing or for two things."""
     path, kind = Path(file["dest"]), kind_of(file)
     if not kind:
-        module.fail_json(msg=f"{path}: exactly one of content, block, link, make and directory is expected.")
-    text = file["link"] or file["content"] or ""
+        module.fail_json(msg=f"{path}: exactly one of content, block, link, make, directory and keep is expected.")
+    text = _USER_NUMBER.sub(lambda found: user_number(module, found[1]), file["link"] or file["content"] or "")
     mode = int(file["mode"] or ("0755" if kind == "directory" else "0644"), 8)
     owner = identity(module, file["owner"], os.geteuid(), lambda name: pwd.getpwnam(name).pw_uid)
     group = identity(module, file["group"], os.getegid(), lambda name: grp.getgrnam(name).gr_gid)
@@ -199,6 +236,7 @@ def wanted_of(module: Module, file: dict) -> Wanted:
         validate=file["validate"] or "",
         needs_earlier=file["needs_earlier"],
         load=file["load"] or "",
+        backup=file["backup"],
     )
 
 
@@ -248,7 +286,8 @@ def put_all(module: Module, wanted: list[Wanted]) -> None:
         said = "" if module.check_mode and number > 0 and file.needs_earlier else refusal(module, file)
         if not said and not module.check_mode:
             try:
-                before.keep(file.path)
+                if file.kind != "kept":
+                    before.keep(file.path)
                 file.put(module)
             except OSError as error:
                 said = str(error)
@@ -271,7 +310,7 @@ def settle(module: Module, files: list[dict]) -> Outcome:
     diff = [
         {
             "before_header": str(file.path),
-            "before": text_of(file.path),
+            "before": "" if file.kind == "kept" else text_of(file.path),
             "after_header": str(file.path),
             "after": file.shown(),
         }
