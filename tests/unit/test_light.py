@@ -15,7 +15,7 @@ from ansible.module_utils.slipway_light.machine import Module
 
 from .conftest import ROOT, load, run_task
 
-LIGHT = ["plugins/modules/settle.py", "roles/app/library/app_release.py"]
+LIGHT = ["plugins/modules/settle.py", "plugins/modules/inspect_machine.py", "roles/app/library/app_release.py"]
 # Says what it got, and does what it is told.
 PROBE = """
 import os, sys
