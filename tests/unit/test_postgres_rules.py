@@ -58,3 +58,10 @@ def test_rules_stand_in_the_order_of_their_names():
 def test_both_are_filters():
     filters = rules.FilterModule().filters()
     assert filters == {"postgres_fragments": rules.postgres_fragments, "postgres_rules": rules.postgres_rules}
+
+
+def test_rules_of_others_stay_behind_a_block_of_ours():
+    theirs = "local all all peer\n"
+    ours = rules.postgres_rules({"50-shop.conf": 'local "shop" "shop" peer\n'}, theirs)
+    assert ours == f'# BEGIN slipway\nlocal "shop" "shop" peer\n# END slipway\n{theirs}'
+    assert rules.postgres_rules({}, theirs) == theirs

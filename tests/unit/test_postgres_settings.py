@@ -25,8 +25,12 @@ def render(memory, cores, others=(), **settings):
     variables |= {
         "ansible_facts": {"memtotal_mb": memory, "processor_vcpus": cores, "distribution_major_version": "12"},
         "ansible_managed": "Ansible managed",
-        "__postgres_others": {
-            "stdout_lines": [f"/etc/postgresql/slipway-hba.d/50-other.conf:{line}" for line in others]
+        "__postgres_found": {
+            "postgres": {
+                "cluster": "new",
+                "libraries": "",
+                "fragments": [f"/etc/postgresql/slipway-hba.d/50-other.conf:{line}" for line in others],
+            }
         },
     } | settings
     source = (ROLE / "templates/slipway.conf.j2").read_text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+BEGIN, END = "# BEGIN slipway", "# END slipway"
 FRAGMENT = re.compile(r"[0-9]{2}-[a-z0-9_-]+\.conf$")
 
 
@@ -21,9 +22,15 @@ def postgres_fragments(printed: list[str]) -> dict[str, str]:
     return fragments
 
 
-def postgres_rules(fragments: dict[str, str]) -> str:
-    """The fragments put together in the order of their names, as PostgreSQL goes through them."""
-    return "".join(fragments[name] for name in sorted(fragments))
+def postgres_rules(fragments: dict[str, str], others: str | None = None) -> str:
+    """The fragments put together in the order of their names, as PostgreSQL goes through them.
+
+    Where there are rules of others, the fragments are a block in front of them.
+    """
+    ours = "".join(fragments[name] for name in sorted(fragments))
+    if others is None:
+        return ours
+    return (f"{BEGIN}\n{ours}{END}\n" if ours else "") + others
 
 
 class FilterModule:
