@@ -26,6 +26,17 @@ CASES = {
     "missing source": ({"app_source": None}, ["app_source", "not set", "a directory on this computer, or a git URL"]),
     "source that is not there": ({"app_source": "/nowhere"}, ["app_source", "all.yml:2", "no directory /nowhere"]),
     "wrong name": ({"app_name": "My_Shop"}, ["app_name", "all.yml:1", "[a-z][a-z0-9-]{0,30}"]),
+    "name of a service": ({"app_name": "dbus"}, ["app_name", "all.yml:1", "a unit of systemd's"]),
+    "name of PostgreSQL's": ({"app_name": "public"}, ["app_name", "all.yml:1", "keyword of PostgreSQL's"]),
+    "name of a unit of systemd's": ({"app_name": "systemd-fsck"}, ["app_name", "a unit of systemd's"]),
+    "admin that is a system user": (
+        {"base_admins": [{"name": "www-data", "keys": ["ssh-ed25519 AAAA"]}]},
+        ["base_admins", "all.yml:", "'www-data' is the name of a user or group of Debian's own"],
+    ),
+    "admin that is the app": (
+        {"base_admins": [{"name": "shop", "keys": ["ssh-ed25519 AAAA"]}]},
+        ["base_admins", "'shop' is the name of the app"],
+    ),
     "name of a system user": ({"app_name": "www-data"}, ["app_name", "all.yml:1", "Debian's own"]),
     "misspelt name": ({"app_domian": ["x.example"]}, ["app_domian", "all.yml:5", "Did you mean app_domains?"]),
     "misspelt prefix": ({"ap_domains": ["x.example"]}, ["ap_domains", "all.yml:5", "Did you mean app_domains?"]),

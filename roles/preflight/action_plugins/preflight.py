@@ -23,6 +23,7 @@ from ansible.utils.vars import load_extra_vars
 PLACEHOLDER = "CHANGE_ME"
 # Which groups' machines a role is applied to.
 ROLES = {
+    "existing": ("web", "db"),
     "base": ("web", "db"),
     "postgres": ("db",),
     "gunicorn": ("web",),
@@ -37,16 +38,38 @@ SHARED = {
 }
 PREFIXES = (*(f"{role}_" for role in ROLES), "tls_", "vault_app_", "vault_postgres_")
 NAME_FORM = "[a-z][a-z0-9-]{0,30}, e.g. guestbook"
-# Users and groups of a plain Debian, and databases of a plain PostgreSQL: an app of that name would take them over.
-TAKEN = frozenset(
-    {
-        "root", "daemon", "bin", "sys", "sync", "games", "man", "lp", "mail", "news", "uucp", "proxy", "www-data",
-        "backup", "list", "irc", "nobody", "adm", "tty", "disk", "kmem", "dialout", "fax", "voice", "cdrom",
-        "floppy", "tape", "sudo", "audio", "dip", "operator", "src", "shadow", "utmp", "video", "sasl", "plugdev",
-        "staff", "users", "nogroup", "input", "sgx", "kvm", "render", "crontab", "ssh", "sshd", "messagebus",
-        "postgres", "ssl-cert", "nginx", "template0", "template1",
-    }
-)  # fmt: skip
+# Names that an app cannot have, for its account, group, units, database and role would be somebody's. Those that cannot
+# be an app's for their form, such as pg_monitor, are left out.
+_ACCOUNTS = """
+    root daemon bin sys sync games man lp mail news uucp proxy www-data backup list irc nobody adm tty disk kmem
+    dialout fax voice cdrom floppy tape sudo audio dip operator src shadow utmp video sasl plugdev staff users
+    nogroup input sgx kvm render crontab ssh sshd messagebus ssl-cert nginx netdev bluetooth systemd-network
+    systemd-journal systemd-timesync systemd-resolve systemd-coredump polkitd tcpdump uuidd tss dnsmasq avahi redis
+    valkey memcache rabbitmq mysql mongodb elasticsearch opendkim postfix dovecot dovenull ftp git docker lxd
+    libvirt libvirt-qemu wheel admin debian sbuild capsule gnats identd fwupd-refresh
+"""
+_DATABASES = """
+    postgres public none user all sameuser samerole samegroup replication template0 template1 primary standby
+    default current session
+"""
+_UNITS = """
+    systemd dbus dbus-org cron anacron atd nftables iptables ufw firewalld fail2ban docker containerd podman
+    networking network network-online resolvconf ifup ifupdown udev getty serial-getty console-getty container-getty
+    autovt user-runtime-dir modprobe machine tmp run-lock swap basic multi-user graphical rescue emergency reboot
+    poweroff halt kexec suspend sleep shutdown sockets timers paths slices local-fs remote-fs sysinit time-sync
+    rsyslog syslog journald logrotate apt-daily apt-daily-upgrade dpkg-db-backup unattended-upgrades e2scrub fstrim
+    procps rpcbind nfs-server cloud-init cloud-config cloud-final apache2 postgresql pgbouncer patroni etcd haproxy
+    certbot auditd sysstat smartmontools chrony ntp ntpsec exim4 snapd wpa-supplicant qemu-guest-agent
+"""
+# Of accounts, those that a cloud makes for a person's first login.
+_CLOUD_ADMINS = ("admin", "debian")
+RESERVED = (
+    dict.fromkeys(_UNITS.split(), "a unit of systemd's or of Debian's")
+    | dict.fromkeys(_DATABASES.split(), "a role, database or keyword of PostgreSQL's")
+    | dict.fromkeys(_ACCOUNTS.split(), "a user or group of Debian's own")
+    | {"slipway": "this toolkit itself"}
+)
+NO_ADMINS = frozenset(_ACCOUNTS.split()).difference(_CLOUD_ADMINS)
 KNOWN_KEYS = frozenset(
     word.lower()
     for word in (
@@ -208,10 +231,9 @@ class Judge:
             self.wrong("app_name", "it is not set.", NAME_FORM)
         elif not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", str(name)):
             self.wrong("app_name", f"{name!r} cannot name a system user, units, paths and a database.", NAME_FORM)
-        elif name in TAKEN:
-            self.wrong(
-                "app_name", f"{name!r} is the name of a user or group of Debian's own.", f"another name, {NAME_FORM}"
-            )
+        elif name in RESERVED or str(name).startswith("systemd-"):
+            whose = RESERVED.get(name, "a unit of systemd's or of Debian's")
+            self.wrong("app_name", f"{name!r} is the name of {whose}.", f"another name, {NAME_FORM}")
         if not values.get("app_source"):
             self.wrong(
                 "app_source",
@@ -244,6 +266,13 @@ class Judge:
                 )
         for variable in ("app_environment", "app_secrets"):
             self.settings(variable, values.get(variable) or {})
+
+    def admins(self, values: Mapping[str, object]) -> None:
+        """Judge whether the admins are people."""
+        for name in [str(admin.get("name", "")) for admin in values.get("base_admins") or []]:
+            if name in NO_ADMINS or name == values.get("app_name"):
+                whose = RESERVED.get(name, "the app")
+                self.wrong("base_admins", f"{name!r} is the name of {whose}.", "the names of people")
 
     def acme(self, values: Mapping[str, object]) -> None:
         """Judge whether an ACME authority can issue a certificate for the app's names."""
@@ -423,6 +452,7 @@ class ActionModule(ActionBase):
                 for name, spec in (specs[role] | SHARED).items():
                     if name in raw and name in values and values[name] is not None:
                         judge.types(name, values[name], spec)
+            judge.admins(values)
             if host in databases:
                 database = values
                 judge.postgres(values)
