@@ -405,3 +405,23 @@ def test_a_user_that_is_missing_is_said_and_nothing_is_written(run, file):
     assert said["failed"] and "nobody-has-this is no user or group" in said["msg"]
     assert not file.exists()
     assert run({"dest": str(file), "content": "{uid of nobody-has-this}"}, check=True)["changed"]
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(settle, tmp_path, monkeypatch):
+    events: list[tuple[str, str]] = []
+    sync, replace = os.fsync, Path.replace
+
+    def synced(handle):
+        events.append(("sync", os.readlink(f"/proc/self/fd/{handle}")))
+        sync(handle)
+
+    def replaced(path, target):
+        events.append(("rename", str(path)))
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", replaced)
+    settle(files=[{"dest": str(tmp_path / "unit"), "content": "text"}])
+    (first, content), (second, renamed), (third, directory) = events
+    assert [first, second, third] == ["sync", "rename", "sync"]
+    assert content == renamed and directory == str(tmp_path)

@@ -24,6 +24,15 @@ _MARK = "Ansible managed"
 _USER_NUMBER = re.compile(r"\{uid of ([a-z_][a-z0-9_-]*)\}")
 
 
+def sync(path: Path) -> None:
+    """Put a file's content, or a directory's names, on the disk. Raises OSError."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 class Wanted(NamedTuple):
     """What shall be at a path."""
 
@@ -114,12 +123,18 @@ class Wanted(NamedTuple):
             fresh.replace(copy)
 
     def replace_with(self, fresh: Path) -> None:
-        """Give a new file or link the name. Raises OSError where a directory has it, and leaves nothing beside it."""
+        """Give a new file or link the name. Raises OSError where a directory has it, and leaves nothing beside it.
+
+        A power cut afterwards leaves the old content or all of the new, and never an empty file.
+        """
         try:
+            if not fresh.is_symlink():
+                sync(fresh)
             fresh.replace(self.path)
         except OSError:
             fresh.unlink()
             raise
+        sync(self.path.parent)
 
     def shown(self) -> str:
         """How it looks in a diff."""
