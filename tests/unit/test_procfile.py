@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 
 import pytest
@@ -148,3 +149,46 @@ def test_no_gunicorn_call(command):
 )
 def test_option_in_its_spellings(command, value):
     assert procfile.gunicorn_option(procfile.gunicorn_words(command), "--chdir") == value
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "gunicorn app:app",
+        "flask db upgrade && gunicorn app:app -w 2",
+        "A=1 gunicorn app:app",
+        "newrelic-admin run-program gunicorn app:app",
+        "exec gunicorn app:app",
+        "a; exec b",
+        "python work.py --concurrency 2",
+        "bin/tool --serve",
+    ],
+)
+def test_what_takes_the_shells_place_needs_nobody_to_pass_signals_on(tree, command):
+    path = tree({"bin/tool": "#!/usr/bin/env python3\n"})
+    assert procfile.launched(command, path) == procfile.with_exec(command)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "gunicorn app:app 2>&1",
+        "gunicorn app:app | tee log",
+        "python work.py --concurrency $(nproc)",
+        "gunicorn app:app -w $((2 * 2))",
+        "cd src && (gunicorn app:app)",
+        "worker & gunicorn app:app",
+        "sh -c 'gunicorn app:app'",
+        'bash -lc "exec gunicorn app:app"',
+        "bash start.sh",
+        "./start.sh",
+        "bin/start gunicorn app:app",
+        "exec ./start.sh",
+        "while true; do python work.py; done",
+        "if true; then gunicorn app:app; fi",
+    ],
+)
+def test_where_a_shell_stays_signals_are_passed_on(tree, command):
+    path = tree({"start.sh": "#!/bin/sh\ngunicorn app:app\n", "bin/start": "#!/usr/bin/env bash\n"})
+    line = procfile.launched(command, path)
+    assert shlex.split(line) == ["exec", "slipway-supervise", "sh", "-c", command]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from pathlib import Path, PurePosixPath
 
 from ansible.module_utils.slipway_app.errors import AppError
 
@@ -15,6 +16,7 @@ _LINE = re.compile(r"^([A-Za-z0-9_-]+):\s*(.+)$")
 _ASSIGNMENTS = re.compile(r"""(?:[A-Za-z_]\w*=(?:[^\s'"\\`]|'[^']*'|"(?:[^"\\`]|\\.)*"|\\.)*(?:\s+|$))*""")
 _MODULE = re.compile(r"^[A-Za-z_][\w.]*(:[\w.]+(\(.*\))?)?$")
 _SEQUENCE = {";", "&&"}
+_SHELLS = ("sh", "bash", "dash", "ash", "zsh", "ksh")
 _KEYWORDS = {"exec", "!", "cd", "export", "."}
 _COMPOUND = {"if", "then", "else", "fi", "for", "while", "until", "do", "done", "case", "esac", "{", "}"}
 # gunicorn's options without a value: whatever else starts with a dash takes the next word.
@@ -102,6 +104,43 @@ def with_exec(command: str) -> str:
     if not rest or rest.split()[0] in _KEYWORDS:
         return command
     return " ".join(part for part in (head, assignments.strip(), "exec", rest) if part)
+
+
+def launched(command: str, path: Path) -> str:
+    """Return a command line as a launcher runs it, so that systemd's signals reach what it starts.
+
+    ``path`` is the app's directory. Either the last command replaces the shell, or, where a shell has to stay (pipes,
+    redirections, substitutions, a script of the app's), slipway-supervise passes signals on.
+    """
+    line = with_exec(command)
+    last = _last_command(line)
+    if last[:1] == ["exec"] and not _is_shell(last[1] if len(last) > 1 else "", path):
+        return line
+    return f"exec slipway-supervise sh -c {shlex.quote(command)}"
+
+
+def _last_command(line: str) -> list[str]:
+    """Return the words of a line's last simple command, or nothing where the line is more than a sequence of those."""
+    words = tokens(line)
+    if _COMPOUND & set(words) or any(word in ("|", "||", "&", "(", ")") for word in words):
+        return []
+    cut = max((index for index, word in enumerate(words) if word in _SEQUENCE), default=-1)
+    last = words[cut + 1 :]
+    while last and re.match(r"[A-Za-z_]\w*=", last[0]):
+        last = last[1:]
+    return last
+
+
+def _is_shell(word: str, path: Path) -> bool:
+    """Say whether a command is a shell, or a script of the app's that one reads."""
+    if PurePosixPath(word).name in _SHELLS:
+        return True
+    try:
+        with open(path / word, "rb") as file:
+            head = file.readline(200)
+    except OSError:
+        return False
+    return head.startswith(b"#!") and any(shell.encode() in re.split(rb"[/\s]+", head) for shell in _SHELLS)
 
 
 def gunicorn_words(command: str) -> list[str] | None:
