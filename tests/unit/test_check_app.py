@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.slipway_release import check_app, checks
+from ansible.module_utils.slipway_release import check_app, checks, start_gunicorn
 
 pytestmark = pytest.mark.slow
 SHOP = Path(__file__).parents[1] / "apps/shop"
@@ -32,6 +32,38 @@ def told(broken: str = "", target: str = "app:app", url: str = URL) -> dict:
     words = [sys.executable, "-B", check_app.__file__]
     done = subprocess.run(words, env=environment, cwd=SHOP, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
+
+
+def test_what_is_open_when_workers_are_forked_is_told(tmp_path):
+    (tmp_path / "opens.py").write_text(
+        "import socket, threading, time\n"
+        "ours, its = socket.socketpair()\n"
+        "threading.Thread(target=time.sleep, args=(60,), daemon=True, name='queue').start()\n"
+        "def app(environ, start): pass\n"
+    )
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path), "SLIPWAY_WSGI": "opens:app"}
+    words = [sys.executable, "-B", check_app.__file__]
+    done = subprocess.run(words, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
+    facts = json.loads(done.stdout)
+    assert facts["at_fork"] == {"connections": ["a process of its own"] * 2, "threads": ["queue"], "patched": False}
+    # There is no launcher beside the program here, so that nothing is known of gunicorn.
+    assert facts["gunicorn"] is None
+
+
+def test_what_gunicorn_would_run_with_is_asked_behind_a_shell(tmp_path):
+    launcher = tmp_path / "web"
+    program = f"{sys.executable} {start_gunicorn.__file__}"
+    launcher.write_text(f"#!/bin/sh\nsh -c 'echo noise; exec {program} app:app --timeout 77' 2>&1\n")
+    launcher.chmod(0o755)
+    assert check_app.Configuration(launcher).read()["timeout"] == 77
+
+
+def test_a_line_that_never_comes_to_gunicorn_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(check_app, "_CONFIGURATION_SECONDS", 1)
+    launcher = tmp_path / "web"
+    launcher.write_text("#!/bin/sh\nsleep 60 & sleep 60\n")
+    launcher.chmod(0o755)
+    assert check_app.Configuration(launcher).read() is None
 
 
 def unsafe(facts: dict) -> list[str]:

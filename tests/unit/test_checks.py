@@ -34,6 +34,44 @@ def test_a_good_app_is_left_in_peace():
     assert judged() == []
 
 
+GUNICORN = {"timeout": 30, "graceful_timeout": 30, "preload_app": False, "worker_class_str": "sync", "warnings": []}
+OPENED = {"connections": ["/run/postgresql/.s.PGSQL.5432"], "threads": ["queue"], "patched": False}
+
+
+@pytest.mark.parametrize(
+    ("gunicorn", "at_fork", "expected"),
+    [
+        ({}, OPENED, []),
+        ({"preload_app": True}, {"connections": [], "threads": [], "patched": False}, []),
+        ({"preload_app": True}, OPENED, [("preload", True)]),
+        ({"preload_app": True}, OPENED | {"threads": []}, [("preload", True)]),
+        ({"preload_app": True}, OPENED | {"connections": []}, [("preload", True)]),
+        ({"preload_app": True, "worker_class_str": "gevent"}, {"patched": False}, [("preload", True)]),
+        ({"preload_app": True, "worker_class_str": "gevent"}, {"patched": True}, []),
+        ({"warnings": ["gunicorn's daemon = True is not obeyed: systemd runs it"]}, {}, [("gunicorn", False)]),
+        ({"graceful_timeout": 60}, {}, [("timeouts", False)]),
+        ({"timeout": 90}, {}, [("timeouts", False)]),
+    ],
+)
+@pytest.mark.parametrize("flask", [True, False])
+def test_what_gunicorn_would_run_with_is_judged(gunicorn, at_fork, expected, flask):
+    if gunicorn == {"timeout": 90} and not flask:
+        expected = []
+    found = judged(LIMITS | {"stop_seconds": 45.0}, gunicorn=GUNICORN | gunicorn, at_fork=at_fork, flask=flask)
+    assert found == expected
+
+
+def test_what_workers_would_share_is_named():
+    limits, facts = LIMITS, copy.deepcopy(GOOD) | {"gunicorn": GUNICORN | {"preload_app": True}, "at_fork": OPENED}
+    (finding,) = checks.judge(facts, limits, "gunicorn wsgi:app", "")
+    assert "a connection to /run/postgresql/.s.PGSQL.5432; the thread queue, which runs in none" in finding.what
+    assert finding.change.startswith("Take --preload (preload_app) out")
+
+
+def test_a_line_that_does_not_come_to_gunicorn_is_said():
+    assert judged(gunicorn=None) == [("gunicorn", False)]
+
+
 @pytest.mark.parametrize(
     ("changed", "finding"),
     [

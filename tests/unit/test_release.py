@@ -526,7 +526,7 @@ def test_hashed_files_of_earlier_releases_are_carried_and_others_are_not(layout,
 @root_only
 def test_programs_of_a_release_run_its_own_python_and_code(layout):
     layout._programs()
-    programs = dict.fromkeys(("web", "worker", "release", "gunicorn", "slipway.check"), 0o750)
+    programs = dict.fromkeys(("web", "worker", "release", "gunicorn", "slipway-supervise", "slipway.check"), 0o750)
     assert files_below(layout.part / "bin") == {**programs, "check.py": 0o640}
     web = (layout.part / "bin/web").read_text()
     home = layout.release.directory

@@ -13,9 +13,88 @@ import json
 import os
 import re
 import shlex
+import signal
+import socket
+import subprocess
+import sys
+import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+
+# How long gunicorn may take to read its configuration, in seconds, behind whatever shell.
+_CONFIGURATION_SECONDS = 20
+
+
+class Configuration:
+    """What gunicorn would run with: asked of the release's own web line, while the app is loaded."""
+
+    def __init__(self, launcher: Path) -> None:
+        self.process: subprocess.Popen | None = None
+        if not launcher.exists():
+            return
+        self.pipe, said = os.pipe()
+        # Of the app's own environment, less what would make it serve.
+        environment = {name: value for name, value in os.environ.items() if name not in ("LISTEN_FDS", "NOTIFY_SOCKET")}
+        self.process = subprocess.Popen(
+            [str(launcher)],
+            env=environment | {"SLIPWAY_SHOW": str(said)},
+            pass_fds=[said],
+            stdin=subprocess.DEVNULL,
+            stdout=2,
+            start_new_session=True,
+        )
+        os.close(said)
+
+    def read(self) -> dict | None:
+        """Return it, or None where the line does not come to gunicorn in time."""
+        if self.process is None:
+            return None
+        try:
+            self.process.wait(_CONFIGURATION_SECONDS)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        os.set_blocking(self.pipe, False)
+        try:
+            return json.loads(os.read(self.pipe, 65536))
+        except (OSError, ValueError):
+            return None
+        finally:
+            os.close(self.pipe)
+
+
+def opened() -> dict[str, str]:
+    """Return the connections that are open: the descriptor's target, and to where."""
+    found = {}
+    for descriptor in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError, ValueError):
+            target = os.readlink(f"/proc/self/fd/{descriptor}")
+            if not target.startswith("socket:"):
+                continue
+            with socket.socket(fileno=os.dup(int(descriptor))) as connection:
+                found[target] = _shown(connection.getpeername())
+    return found
+
+
+def _shown(address: object) -> str:
+    """Return where a connection goes to, as people write it."""
+    if isinstance(address, tuple):
+        return f"{address[0]}, port {address[1]}"
+    return (address.decode() if isinstance(address, bytes) else str(address)) or "a process of its own"
+
+
+def at_fork(before: dict[str, str]) -> dict:
+    """Tell what the app has opened while it was loaded, which workers that are forked afterwards would share."""
+    names = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+    count = len(os.listdir("/proc/self/task")) - 1
+    monkey = sys.modules.get("gevent.monkey")
+    return {
+        "connections": sorted(where for target, where in opened().items() if target not in before),
+        "threads": names or (["of a library"] * count),
+        "patched": monkey is not None and monkey.is_module_patched("socket"),
+    }
 
 
 def load(target: str, loaded: list[str]) -> object:
@@ -396,6 +475,7 @@ def migrations_told(app: object | None) -> dict:
 
 def tell(target: str) -> dict:
     """Return what there is to tell of an app: {"imports": false, "error": ...} where it cannot be loaded."""
+    before = opened()
     loaded: list[str] = []
     if not target:
         return {"imports": True, "flask": False} | migrations_told(None)
@@ -404,7 +484,7 @@ def tell(target: str) -> dict:
     except (Exception, SystemExit) as error:
         traceback.print_exc()
         return {"imports": False, "error": brief(error)} | migrations_told(None)
-    facts: dict = {"imports": True, "flask": False}
+    facts: dict = {"imports": True, "flask": False, "at_fork": at_fork(before)}
     try:
         from flask import Flask
     except ImportError:
@@ -432,7 +512,9 @@ def main() -> None:
     """Print the facts as one line of JSON; whatever the app itself prints goes to the journal."""
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    configuration = Configuration(Path(__file__).with_name("web"))
     facts = tell(os.environ.get("SLIPWAY_WSGI", ""))
+    facts["gunicorn"] = configuration.read()
     answer.write(json.dumps(facts, default=str))
     answer.flush()
     # Threads that the app started do not keep this process.

@@ -34,8 +34,10 @@ def judge(facts: dict, limits: dict, web: str, arguments: str) -> list[Finding]:
     if not facts.get("imports"):
         return [Finding("imports", True, f"the app cannot be loaded: {facts.get('error')}", "The log lines say where.")]
     if not facts.get("flask"):
-        return []
+        return [*_shared_by_workers(facts, web), *_gunicorn(facts, limits)]
     return [
+        *_shared_by_workers(facts, web),
+        *_gunicorn(facts, limits),
         *_modes(facts),
         *_secret_key(facts["key"]),
         *_database(facts.get("database")),
@@ -43,6 +45,45 @@ def judge(facts: dict, limits: dict, web: str, arguments: str) -> list[Finding]:
         *_cookies(facts.get("cookies", {})),
         *_limits(facts, limits, web, arguments),
     ]
+
+
+def _shared_by_workers(facts: dict, web: str) -> list[Finding]:
+    """Refuse what workers would share: opened while the app is loaded, where it is loaded before they are forked."""
+    gunicorn, opened = facts.get("gunicorn") or {"preload_app": "--preload" in web}, facts.get("at_fork") or {}
+    if not gunicorn["preload_app"]:
+        return []
+    change = "Take --preload (preload_app) out, or open it in each worker (post_fork in gunicorn.conf.py)."
+    what = [f"a connection to {where}" for where in opened.get("connections", [])]
+    what += [f"the thread {name}, which runs in none of them" for name in opened.get("threads", [])]
+    found = []
+    if what:
+        text = (
+            f"gunicorn loads the app before it forks its workers (preload_app), and they would share {'; '.join(what)}"
+        )
+        found.append(Finding("preload", True, text, change))
+    if re.search("gevent|eventlet", str(gunicorn.get("worker_class_str"))) and not opened.get("patched"):
+        text = "gunicorn loads the app before its workers patch what it has imported (preload_app with gevent)"
+        found.append(Finding("preload", True, text, change))
+    return found
+
+
+def _gunicorn(facts: dict, limits: dict) -> list[Finding]:
+    """Say which of the app's settings for gunicorn are not obeyed, or will not be kept."""
+    if "gunicorn" not in facts:
+        return []
+    gunicorn = facts["gunicorn"]
+    if gunicorn is None:
+        what = "the web line did not come to gunicorn within 20 s, so that its settings are not known"
+        return [
+            Finding("gunicorn", False, what, "See the log; a line that waits for something is started like this too.")
+        ]
+    found = [Finding("gunicorn", False, text, "Take it out.") for text in gunicorn.get("warnings", [])]
+    graceful, stop = gunicorn.get("graceful_timeout"), limits.get("stop_seconds")
+    if graceful is not None and stop is not None and graceful > stop - 10:
+        what = f"gunicorn lets requests finish for {graceful} s, and systemd ends it after {stop:g} s"
+        change = f"gunicorn_graceful_timeout_seconds: {graceful}"
+        found.append(Finding("timeouts", False, what, change))
+    return found
 
 
 def _modes(facts: dict) -> list[Finding]:
@@ -144,11 +185,11 @@ def _limits(facts: dict, limits: dict, web: str, arguments: str) -> list[Finding
             what = f"the app takes bodies of {int(body) / 1048576:.0f} MB, the web server none over {allowed} MB"
             change = f"nginx_client_max_body_megabytes: {-(-int(body) // 1048576)}"
             found.append(Finding("body_limit", False, what, change))
-    timeout = gunicorn_timeout(web, arguments)
+    timeout = (facts.get("gunicorn") or {}).get("timeout") or gunicorn_timeout(web, arguments)
     proxy = limits.get("proxy_timeout")
     if proxy is not None and timeout >= proxy:
         what = f"gunicorn gives a request {timeout} s, and the web server gives up after {proxy} s"
-        change = "Take --timeout out of the web line, or raise nginx_upstream_timeout_seconds."
+        change = "Lower gunicorn's timeout (web line, gunicorn.conf.py), or raise nginx_upstream_timeout_seconds."
         found.append(Finding("timeouts", False, what, change))
     statement = (facts.get("database") or {}).get("statement_timeout")
     if statement is not None and (statement == 0 or statement >= timeout):

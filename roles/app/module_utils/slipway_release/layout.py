@@ -17,7 +17,7 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from . import archives, cache, check_app, durable, host, start_gunicorn, trees
+from . import archives, cache, check_app, durable, host, start_gunicorn, supervise, trees
 from .host import Failure
 from .release import Release
 
@@ -187,6 +187,9 @@ class Layout:
             self._write(f"bin/{name}", text, 0o750, self.group)
         start = f"#!{home}/venv/bin/python3\n{inspect.getsource(start_gunicorn)}"
         self._write("bin/gunicorn", start, 0o750, self.group)
+        self._write(
+            "bin/slipway-supervise", f"#!/usr/bin/python3 -I\n{inspect.getsource(supervise)}", 0o750, self.group
+        )
         self._write("bin/check.py", inspect.getsource(check_app), 0o640, self.group)
         (self.part / "bin").chmod(0o750)
         os.chown(self.part / "bin", 0, self.group)

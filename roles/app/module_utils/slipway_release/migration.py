@@ -27,7 +27,7 @@ def ask_app(operation: Operation) -> dict:
         host.write(program, inspect.getsource(check_app), 0o640, program.stat().st_gid)
     path, seconds = operation.run_directory / "check.json", operation.request["check_timeout"]
     with bounded.output(path) as answer:
-        output = (f"StandardOutput=file:{path}", "StandardError=journal")
+        output = (f"StandardOutput=file:{path}", "StandardError=journal", *units.web_environment(operation.app))
         unit = units.write(operation, CHECK, CHECK, "oneshot", *output)
         operation.begun = time.time()
         try:

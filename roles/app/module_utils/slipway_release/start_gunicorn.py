@@ -1,13 +1,17 @@
-"""gunicorn as systemd starts it: it takes the socket over, says who it is, and lets no early answer get lost.
+"""gunicorn as systemd starts it: it takes the socket over, obeys the app, and lets no early answer get lost.
 
-A copy of this file is in each release and runs with the release's Python, as the app's user, behind whatever shell.
+A copy of this file is in each release and runs with the release's Python, as the app's user, behind whatever shell. The
+app's own settings win, in gunicorn's order: command line, GUNICORN_CMD_ARGS, gunicorn.conf.py, and then the machine's.
+What systemd, nginx and the sandbox have to own is the machine's alone.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import select
+import shlex
 import socket
 import sys
 import time
@@ -15,9 +19,25 @@ import weakref
 
 # How long, in seconds, a client that has its answer may take to notice, or to send what nobody will read.
 LINGER_SECONDS = 3.0
+# What is not for the app to say, and whose it is.
+OWNED = {
+    "daemon": "systemd runs it",
+    "reuse_port": "systemd holds the socket",
+    "pidfile": "systemd knows the process",
+    "user": "systemd sets the user",
+    "group": "systemd sets the group",
+    "certfile": "nginx ends TLS",
+    "keyfile": "nginx ends TLS",
+    "forwarded_allow_ips": "nginx alone reaches the socket",
+    "worker_tmp_dir": "the sandbox has it in memory",
+}
+# What is told of a configuration where somebody asks: see show().
+SHOWN = ("timeout", "graceful_timeout", "preload_app", "workers", "threads", "worker_class_str")
 
 # What a connection's client has still to send of a request's body, as far as the app has not read it.
 _bodies: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+# What of the app's settings is not obeyed, and why.
+_warnings: list[str] = []
 
 
 def take_over() -> None:
@@ -31,11 +51,47 @@ def take_over() -> None:
         os.environ["GUNICORN_CMD_ARGS"] = "--no-control-socket " + os.environ.get("GUNICORN_CMD_ARGS", "")
     if os.environ.get("SLIPWAY_WORKERS"):
         sys.argv += ["--workers", os.environ["SLIPWAY_WORKERS"]]
-    address = os.environ.get("NOTIFY_SOCKET")
-    if address:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
-            notify.connect("\0" + address[1:] if address.startswith("@") else address)
-            notify.sendall(b"MAINPID=%d" % os.getpid())
+
+
+def take_defaults() -> None:
+    """Make what the unit says gunicorn's defaults, behind all that the app says itself.
+
+    Releases of earlier versions take it from GUNICORN_CMD_ARGS, which would go before gunicorn.conf.py. An app's own
+    GUNICORN_CMD_ARGS, among its settings, has taken that place.
+    """
+    said = os.environ.pop("SLIPWAY_GUNICORN_DEFAULTS", "")
+    if os.environ.get("GUNICORN_CMD_ARGS") == said:
+        del os.environ["GUNICORN_CMD_ARGS"]
+    from gunicorn import config
+
+    settings = {setting.name: setting for setting in config.KNOWN_SETTINGS}
+    for name, value in vars(config.Config().parser().parse_args(shlex.split(said))).items():
+        if value is not None and name in settings:
+            settings[name].default = value
+
+
+def own(cfg: object) -> None:
+    """Put what is not the app's to say back to what it is without the app, and note what it has said."""
+    usual = type(cfg)().settings
+    for address in cfg.settings["bind"].get():
+        # A line made for Heroku names the port: nobody loses anything by that.
+        if address not in usual["bind"].get() and not address.endswith(f":{os.environ.get('PORT')}"):
+            _warn("bind", address, "nginx reaches the app by the socket that systemd holds")
+    for name in OWNED.keys() & usual.keys():
+        if cfg.settings[name].get() != usual[name].get():
+            _warn(name, cfg.settings[name].get(), OWNED[name])
+            cfg.settings[name].value = usual[name].value
+
+
+def _warn(name: str, value: object, why: str) -> None:
+    _warnings.append(f"gunicorn's {name} = {value!r} is not obeyed: {why}")
+
+
+def show(app: object, descriptor: int) -> None:
+    """Write the configuration that came of it all to a file descriptor, as JSON, instead of serving."""
+    found = {name: getattr(app.cfg, name, None) for name in SHOWN}
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(found | {"warnings": _warnings}, file, default=str)
 
 
 def lingering(connection: socket.socket, *_limits: object) -> None:
@@ -98,14 +154,36 @@ def patch() -> None:
         util.close_graceful = lingering
 
 
-def main() -> int:
-    """Run gunicorn with the arguments that the web line gives it."""
-    take_over()
-    patch()
-    from gunicorn.app.wsgiapp import run
+def application() -> object:
+    """Return gunicorn's application, configured."""
+    from gunicorn.app.wsgiapp import WSGIApplication
 
+    configure = WSGIApplication.load_config
+
+    def configured(self: WSGIApplication) -> None:
+        _warnings.clear()
+        configure(self)
+        own(self.cfg)
+
+    WSGIApplication.load_config = configured
+    return WSGIApplication("%(prog)s [OPTIONS] [APP_MODULE]", prog="gunicorn")
+
+
+def main() -> int:
+    """Run gunicorn with the arguments that the web line gives it, or tell what it would run with."""
     sys.argv[0] = "gunicorn"
-    return run()
+    take_defaults()
+    asked = os.environ.pop("SLIPWAY_SHOW", "")
+    if not asked:
+        take_over()
+        patch()
+    made = application()
+    if asked:
+        show(made, int(asked))
+        return 0
+    for warning in _warnings:
+        print(f"slipway: {warning}", file=sys.stderr, flush=True)
+    return made.run()
 
 
 if __name__ == "__main__":

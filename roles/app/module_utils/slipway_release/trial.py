@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import http.client
+import math
 import re
 import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import checks, host, migration
+from . import checks, host, migration, watch
 from .host import Failure, active, systemctl
 from .release import decode_environment
 
@@ -59,7 +60,9 @@ def limits(operation: Operation) -> dict:
         "proxy_timeout": re.search(r"^\s*proxy_read_timeout (\d+)s;", text, re.M),
         "body_megabytes": re.search(r"^\s*client_max_body_size (\d+)m;", text, re.M),
     }
-    return {"proxy_hops": operation.request["proxy_hops"]} | {key: int(hit[1]) for key, hit in found.items() if hit}
+    stop = host.limit((operation.release.service,), "Stop")
+    own = {"proxy_hops": operation.request["proxy_hops"], "stop_seconds": None if stop == math.inf else stop}
+    return own | {key: int(hit[1]) for key, hit in found.items() if hit}
 
 
 def gunicorn_arguments(operation: Operation) -> str:
@@ -86,7 +89,8 @@ def health(operation: Operation) -> None:
     """Ask the new release for the health path over its own socket until it answers well."""
     operation.step("health")
     path, deadline = operation.request["health_path"], time.monotonic() + operation.request["health_timeout"]
-    said = "nothing"
+    said, unit = "nothing", operation.release.service
+    restarts = watch.condition([unit])[unit]["NRestarts"]
     while True:
         try:
             status, body = operation.release.get(
@@ -97,8 +101,10 @@ def health(operation: Operation) -> None:
             said = f"{status} {' '.join(operation.release.redact(body).split())[:120]}"
         except (OSError, http.client.HTTPException) as error:
             said = f"{type(error).__name__}: {error}"
-        log = operation.release.service, operation.begun
-        if not active(operation.release.service):
+        log = unit, operation.begun
+        # A worker that cannot boot ends gunicorn, and systemd begins again: between two of that it is up for a moment.
+        now = watch.condition([unit])[unit]
+        if now["ActiveState"] != "active" or now["NRestarts"] != restarts:
             raise Failure("health", "the new release ended by itself", operation.release.log(*log))
         if time.monotonic() > deadline:
             within = f"within {operation.request['health_timeout']} s"

@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     from .engine import Operation
 
 
+def web_environment(app: str) -> list[str]:
+    """Return the lines of the web unit that say how gunicorn runs where the app says nothing."""
+    text = (host.UNITS / f"{app}-web@.service").read_text()
+    return [line for line in text.splitlines() if line.startswith("Environment=") and "GUNICORN" in line]
+
+
 def write(operation: Operation, process: str, instance: str, kind: str, *more: str) -> str:
     """Write the template unit of a process, as the role gunicorn describes the app's units; return its name."""
     text = (operation.root / "units" / "process@.service").read_text()
