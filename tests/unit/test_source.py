@@ -6,7 +6,7 @@ import os
 import subprocess
 
 import pytest
-from ansible.module_utils.slipway_app import source
+from ansible.module_utils.slipway_app import source, worktree
 from ansible.module_utils.slipway_app.errors import AppError
 
 
@@ -222,6 +222,128 @@ def test_static_files_are_the_apps_own(tree, target):
     (path / "static/x").symlink_to(target)
     with pytest.raises(AppError, match=f"static/x in .* is a link to {target}, which leads (out|to nothing)"):
         source.check_published(path, source.files(path), "static")
+
+
+# Nothing is left out in silence
+@pytest.fixture
+def library(tree, git):
+    """A repository that others have as a submodule."""
+    path = tree({"page.html": "a page"}, "library")
+    git(path, "init", "--quiet", "--initial-branch=main")
+    git(path, "add", ".")
+    git(path, "commit", "--quiet", "-m", "page")
+    return path
+
+
+@pytest.fixture
+def with_submodule(repository, library, git):
+    """A repository with templates that are a submodule, whose address is relative."""
+    git(repository, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", "../library", "templates")
+    git(repository, "commit", "--quiet", "-m", "templates")
+    return repository
+
+
+def test_a_submodule_of_a_work_tree_is_shipped(with_submodule):
+    assert {"templates/page.html", ".gitmodules"} <= set(source.files(with_submodule))
+
+
+def test_a_submodule_of_a_git_url_is_shipped(with_submodule, tmp_path):
+    path, _commit = source.fetch(f"file://{with_submodule}", "", tmp_path / "cache")
+    assert (path / "templates/page.html").read_text() == "a page"
+
+
+def test_a_submodule_that_cannot_be_had_is_named(with_submodule, library, tmp_path):
+    library.rename(tmp_path / "gone")
+    with pytest.raises(
+        AppError, match="the submodule templates cannot be had: the repository .*/library cannot be read"
+    ):
+        source.fetch(f"file://{with_submodule}", "", tmp_path / "cache")
+
+
+def test_a_submodule_that_is_not_checked_out_is_named(with_submodule, git, tmp_path):
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", str(with_submodule), str(clone))
+    with pytest.raises(AppError, match="^app_source: templates in .*/clone is a submodule that is not checked out"):
+        source.files(clone)
+    (clone / "templates").rmdir()  # removed, and not committed yet
+    assert "app.py" in source.files(clone)
+
+
+@pytest.mark.parametrize(
+    ("url", "of", "expected"),
+    [
+        ("../library", "file:///srv/git/app", "file:///srv/git/library"),
+        ("../../other/library.git", "https://git.example/team/app.git", "https://git.example/other/library.git"),
+        ("../library.git", "git@git.example:team/app.git", "git@git.example:team/library.git"),
+        ("https://git.example/a.git", "git@git.example:team/app.git", "https://git.example/a.git"),
+        ("../library", "/srv/git/app", "/srv/git/library"),
+        ("/srv/git/library", "file:///srv/git/app", "/srv/git/library"),
+    ],
+)
+def test_the_address_of_a_submodule(url, of, expected):
+    assert source._absolute(url, of) == expected
+
+
+@pytest.mark.parametrize("url", ["/etc", "file:///etc", "ext::sh -c x"])
+def test_a_submodule_of_this_computer_is_refused_where_the_app_is_from_elsewhere(url):
+    with pytest.raises(AppError, match="is a directory of this computer"):
+        source._absolute(url, "https://git.example/team/app.git")
+
+
+def test_a_repository_below_that_is_no_submodule_is_shipped(repository, git, tree):
+    inner = tree({"repository/vendored/code.py": "", "repository/vendored/skip.log": ""}, ".") / "repository/vendored"
+    git(inner, "init", "--quiet")
+    (inner / ".gitignore").write_text("*.log\n")
+    assert {"vendored/code.py", "vendored/.gitignore"} <= set(source.files(repository))
+    assert "vendored/skip.log" not in source.files(repository)
+
+
+def test_what_is_tracked_is_shipped_whatever_its_name(repository, git, tree):
+    tree(
+        {
+            "repository/.env": "A=1",
+            "repository/node_modules/a/index.js": "",
+            "repository/app.egg-info/PKG-INFO": "",
+            "repository/venv/pyvenv.cfg": "",
+        },
+        ".",
+    )
+    names = {".env", "node_modules/a/index.js", "app.egg-info/PKG-INFO"}
+    assert not names & set(source.files(repository))
+    git(repository, "add", "--force", ".")
+    assert names <= set(source.files(repository))
+
+
+def test_an_untracked_virtual_environment_is_never_shipped(repository, tree):
+    tree({"repository/some-env/pyvenv.cfg": "", "repository/some-env/lib/x.py": "", "repository/new.py": ""}, ".")
+    assert [name for name in source.files(repository) if "some-env" in name] == []
+    assert "new.py" in source.files(repository)
+
+
+@pytest.mark.parametrize("broken", ["HEAD", "owner"])
+def test_a_repository_that_git_cannot_read_stops_the_run(repository, broken, monkeypatch):
+    """What git ignores, databases and settings among it, would be shipped if nobody asked git."""
+    (repository / "debug.log").write_text("ignored")
+    if broken == "HEAD":
+        (repository / ".git/HEAD").unlink()
+    else:
+        monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(AppError, match=r"^app_source: git cannot read the repository in .*/repository, so that nobody"):
+        source.files(repository)
+
+
+def test_a_name_that_is_not_utf_8_is_named(repository):
+    with open(os.fsencode(repository) + b"/\xff.txt", "w"):
+        pass
+    with pytest.raises(AppError, match=r"the name b'\\xff.txt' in .* is not UTF-8"):
+        source.files(repository)
+
+
+def test_a_pointer_of_git_lfs_is_named(tree):
+    path = tree({"a.bin": "version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 5\n", "b.txt": "version x"})
+    with pytest.raises(AppError, match="^app_source: a.bin in .* is a pointer of Git LFS"):
+        worktree.check_lfs(path, ["a.bin", "b.txt"])
+    worktree.check_lfs(path, ["b.txt"])
 
 
 def test_digest_does_not_depend_on_times_place_or_group_bits(tree):

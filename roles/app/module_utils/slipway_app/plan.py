@@ -7,7 +7,7 @@ import re
 import shlex
 from pathlib import Path
 
-from ansible.module_utils.slipway_app import cron, procfile, source, text
+from ansible.module_utils.slipway_app import cron, procfile, source, text, worktree
 from ansible.module_utils.slipway_app.errors import AppError
 
 _WSGI = re.compile(r"^([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?::([A-Za-z_]\w*(?:\.\w+)*)(\(.*\))?)?$")
@@ -174,6 +174,7 @@ def make(path: Path, settings: dict) -> dict:
     """
     source.check_links(path, settings.get("app", ""))
     names = source.files(path)
+    worktree.check_lfs(path, names)
     if not names:
         raise AppError(f"{path} has no files to deploy.", "app_source", "the directory of an app")
     declared = procfile.parse(text.read(path / "Procfile")) if (path / "Procfile").is_file() else {}

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from ansible.module_utils.slipway_app import cache as cache_entries
+from ansible.module_utils.slipway_app import worktree
 from ansible.module_utils.slipway_app.errors import AppError
 
 # Never part of a release: history, caches, virtual environments, and a developer's own settings.
@@ -63,7 +64,13 @@ def _git(*arguments: str, cwd: Path | None = None) -> str:
     environment.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
     try:
         done = subprocess.run(
-            ["git", *_NO_PROGRAMS, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=600
+            ["git", *_NO_PROGRAMS, *arguments],
+            cwd=cwd,
+            env=environment,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            timeout=600,
         )
     except FileNotFoundError as error:
         raise AppError("git is not installed on this computer.", "app_source") from error
@@ -104,10 +111,46 @@ def fetch(source: str, version: str, cache: Path) -> tuple[Path, str]:
             shutil.rmtree(part, ignore_errors=True)
             part.mkdir(parents=True)
             _git(f"--work-tree={part}", "checkout", "--quiet", "--force", commit, "--", ".", cwd=mirror)
+            _add_submodules(source, mirror, commit, part, cache)
             part.rename(tree)
         for entry in (mirror, tree):
             cache_entries.used(entry)
     return tree, commit
+
+
+def _add_submodules(source: str, mirror: Path, commit: str, tree: Path, cache: Path) -> None:
+    """Put the files of a commit's submodules where they belong. Raises AppError, with the path, where it cannot."""
+    for entry in filter(None, _git("ls-tree", "-r", "-z", commit, cwd=mirror).split("\0")):
+        kind, _tab, path = entry.partition("\t")
+        if not kind.startswith("160000 "):
+            continue
+        try:
+            below, _commit = fetch(_submodule_address(tree, path, source), kind.split()[2], cache)
+        except AppError as error:
+            raise AppError(f"the submodule {path} cannot be had: {error.message}", "app_source") from error
+        shutil.copytree(below, tree / path, symlinks=True, dirs_exist_ok=True)
+
+
+def _submodule_address(tree: Path, path: str, source: str) -> str:
+    """Return where a submodule comes from, as .gitmodules says. Raises AppError where it does not."""
+    listed = _git("config", "--file", ".gitmodules", "--null", "--list", cwd=tree)
+    settings = dict(entry.split("\n", 1) for entry in listed.split("\0") if "\n" in entry)
+    name = next((key.removesuffix(".path") for key, to in settings.items() if key.endswith(".path") and to == path), "")
+    if f"{name}.url" not in settings:
+        raise AppError(".gitmodules does not say where it comes from.", "app_source")
+    return _absolute(settings[f"{name}.url"], source)
+
+
+def _absolute(url: str, source: str) -> str:
+    """Return a submodule's address, which may be relative to its repository's; AppError for one on this computer."""
+    if url.startswith(("./", "../")):
+        head, separator, path = re.fullmatch(r"([a-z+.-]+://[^/]*|[^/@\s]+@[^:/\s]+|)(:|/|)(.*)", source, re.S).groups()
+        joined = os.path.normpath(f"{path.rstrip('/')}/{url}")
+        return f"{head}{separator}{joined}"
+    is_local = url.startswith(("/", "file:"))
+    if not (is_local or is_git_url(url)) or (is_local and not source.startswith(("/", "file:"))):
+        raise AppError(f"a submodule's address, {url}, is a directory of this computer.", "app_source", _FORM)
+    return url
 
 
 def locate(source: str, version: str, cache: Path, base: Path) -> tuple[Path, str]:
@@ -127,17 +170,6 @@ def locate(source: str, version: str, cache: Path, base: Path) -> tuple[Path, st
             raise AppError(f"it is set to {version!r}, but {path} is no git repository.", "app_version", "unset")
         return fetch(str(path), version, cache)
     return path, ""
-
-
-def _git_listing(path: Path) -> list[str] | None:
-    """Return what git would take of a work tree, or None where git has no say about the directory."""
-    try:
-        if _git("rev-parse", "--is-inside-work-tree", cwd=path).strip() != "true":
-            return None
-        listing = _git("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=path)
-    except AppError:
-        return None
-    return [name for name in listing.split("\0") if name] or None
 
 
 def files(path: Path) -> list[str]:
@@ -167,20 +199,34 @@ def _below(name: str, directories: set[str]) -> str:
 
 def _listed(path: Path) -> list[str]:
     """Return the names of an app's files, also of those that are reached through a link only."""
-    listed = _git_listing(path)
+    listed = worktree.listing(path, _git)
     if listed is None:
-        listed = []
-        for folder, folders, names in os.walk(path):
-            # A virtual environment may have any name; its pyvenv.cfg gives it away.
-            folders[:] = [
-                name
-                for name in folders
-                if not _never(name) and not os.path.exists(os.path.join(folder, name, "pyvenv.cfg"))
-            ]
-            links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
-            listed += [os.path.relpath(os.path.join(folder, name), path) for name in names + links]
-    kept = {name for name in listed if not any(_never(part) for part in name.split("/"))}
-    return sorted(name for name in kept if os.path.lexists(path / name) and not _special(path / name))
+        found = _walked(path)
+    else:
+        # What somebody has taken into git is the app's, whatever its name.
+        environments = worktree.environments(path, listed.others)
+        others = [name for name in listed.others if not _is_never(name) and not _below(name, environments)]
+        found = [*listed.tracked, *others]
+    return sorted(name for name in set(found) if os.path.lexists(path / name) and not _special(path / name))
+
+
+def _walked(path: Path) -> list[str]:
+    """Return the files of a directory that git knows nothing of, but for NEVER."""
+    listed = []
+    for folder, folders, names in os.walk(path):
+        # A virtual environment may have any name; its pyvenv.cfg gives it away.
+        folders[:] = [
+            name
+            for name in folders
+            if not _never(name) and not os.path.exists(os.path.join(folder, name, "pyvenv.cfg"))
+        ]
+        links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+        listed += [os.path.relpath(os.path.join(folder, name), path) for name in names + links]
+    return [name for name in listed if not _is_never(name)]
+
+
+def _is_never(name: str) -> bool:
+    return any(_never(part) for part in name.split("/"))
 
 
 def check_links(path: Path, app: str) -> None:
