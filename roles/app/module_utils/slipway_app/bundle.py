@@ -24,6 +24,8 @@ REVISION = "1"  # raised when the layout of the archives changes
 _GLIBC = {"12": "2_36", "13": "2_40"}
 _LOCAL_PROJECT = re.compile(r"^\s*(?:(?:-e|--editable)[\s=]+)?\.(?:\[.*\])?\s*(?:#.*)?$")
 _SCRIPT_HEAD = '#!/bin/sh\n\'\'\'exec\' "$(dirname -- "$(realpath -- "$0")")/python3" "$0" "$@"\n\' \'\'\'\n'
+# Drivers of PostgreSQL by their distributions, the ones that go first first, and what SQLAlchemy calls them.
+_DRIVERS = {"psycopg2-binary": "psycopg2", "psycopg2": "psycopg2", "psycopg": "psycopg", "pg8000": "pg8000"}
 _NAME = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)", re.M)
 
 
@@ -33,14 +35,13 @@ def normal(name: str) -> str:
 
 
 def drivers_scheme(plan: dict) -> str:
-    """Return the SQLAlchemy scheme for the PostgreSQL driver that an app depends on."""
+    """Return the SQLAlchemy scheme for the PostgreSQL driver that an app depends on, the plain one where none is named.
+
+    The driver is in it wherever one is known: what a plain ``postgresql:`` means changes (SQLAlchemy 2.1: psycopg 3).
+    """
     listed = "\n".join(text.read(Path(plan["path"]) / name) for name in plan["requirements"]["inputs"])
-    found = re.findall(r"(?im)(?:^|[\"'])\s*(psycopg2(?:-binary)?|psycopg)(?=[\s\[\]<>=!~;,\"']|$)", listed.lower())
-    return (
-        "postgresql+psycopg"
-        if "psycopg" in found and not any(name.startswith("psycopg2") for name in found)
-        else "postgresql"
-    )
+    found = re.findall(rf"(?im)(?:^|[\"'])\s*({'|'.join(_DRIVERS)})(?=[\s\[\]<>=!~;,\"']|$)", listed.lower())
+    return next((f"postgresql+{_DRIVERS[name]}" for name in _DRIVERS if name in found), "postgresql")
 
 
 def dependencies_digest(plan: dict, python: str, platform: str, gunicorn: Path) -> str:
