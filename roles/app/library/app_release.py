@@ -28,7 +28,9 @@ options:
   warm: {description: "Whether the release before the live one stays up (query).", type: bool, default: false}
   packages: {description: "Debian packages that may be missing (query).", type: list, elements: str, default: []}
   standing:
-    description: What the machine restarts the app by when nobody is there (query); kept in /srv/APP/restart.json.
+    description: >-
+      What the machine restarts the app by when nobody is there (query), for /srv/APP/restart.json where no deploy has
+      written it yet.
     type: dict
     default: {}
   request: {description: "What the process is told (start), or was to be (discard).", type: dict, default: {}}
@@ -68,6 +70,27 @@ ARGUMENTS = {
     "program": {"type": "str", "no_log": True},
 }
 
+# What of a request the machine can restart the app by when nobody is there; the rest is of the moment.
+STANDING = (
+    "app",
+    "health_path",
+    "health_timeout",
+    "host",
+    "watch_percent",
+    "watch_errors",
+    "access_log",
+    "web_server_config",
+    "proxy_hops",
+    "waived",
+    "check_timeout",
+    "database_url",
+    "keep",
+    "assets",
+    "warm",
+    "runs_clocks",
+    "word_timeout",
+)
+
 
 class Follower(Progress):
     """The process that changes an app's releases, seen from outside."""
@@ -104,15 +127,16 @@ class Follower(Progress):
         }
 
     def keep_standing(self) -> bool:
-        """Keep what the machine restarts the app by; True where it was not so. A check changes nothing."""
-        file, text = self.root / "restart.json", json.dumps(self.module.params["standing"], indent=1, sort_keys=True)
-        if not self.module.params["standing"] or not self.root.is_dir():
-            return False
-        if file.is_file() and file.read_text() == text:
-            return False
-        if not self.module.check_mode:
-            host.write(file, text, 0o600)
-        return True
+        """Keep what the machine restarts the app by, where no deploy has; True where it was not there."""
+        missing = self.root.is_dir() and not (self.root / "restart.json").is_file()
+        if missing and self.module.params["standing"] and not self.module.check_mode:
+            self.write_standing(self.module.params["standing"])
+        return missing and bool(self.module.params["standing"])
+
+    def write_standing(self, request: dict) -> None:
+        """Write what of a request does not depend on the moment."""
+        standing = {key: request[key] for key in STANDING if key in request} | {"watch": 0, "migrate": False}
+        host.write(self.root / "restart.json", json.dumps(standing, indent=1, sort_keys=True), 0o600)
 
     def settled(self, release: Release, lines: list[dict]) -> bool:
         """Say whether all of the live release is up, as many of each process as asked for, and nothing else."""
@@ -142,6 +166,8 @@ class Follower(Progress):
         request = self.directory / "request.json"
         with open(os.open(request, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
             json.dump(self.module.params["request"], handle)
+        if self.module.params["request"]["operation"] == "deploy":
+            self.write_standing(self.module.params["request"])
         self.module.run_command(["systemctl", "reset-failed", self.unit])
         words = ["systemd-run", "--quiet", "--collect", f"--unit={self.unit}", f"--description=Deploy {self.app}"]
         # A process that is killed leaves to this service what it would have done itself: take back its switch.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import fleet, history, layout, migration, preflight, retirement, trial
@@ -99,6 +100,9 @@ def roll_back(operation: Operation) -> bool:
     if not operation.release.manifest:
         here = ", ".join(sorted(path.name for path in (operation.root / "releases").iterdir() if path.is_dir()))
         raise Failure("choose", f"the release {target} is not on this machine any more; there are {here or 'none'}")
+    python = Path(f"/usr/bin/python{operation.release.manifest['python']}")
+    if not python.exists():
+        raise Failure("choose", f"the release {target} was built for {python}, which is not on this machine any more")
     operation.tell(changed=True)
     if not operation.request.get("schema_confirmed"):
         migration.see_that_schema_fits(operation.lines, operation.old, operation.release)
