@@ -138,12 +138,15 @@ def restart_app(app: str) -> str:
         return f"{standing} is not there: run playbooks/deploy.yml once, or playbooks/restart.yml"
     request |= {"operation": "restart", "alone": True, "quick": True, "version": 0, "clock": time.time()}
     request |= {"by": f"updates@{os.uname().nodename}", "why": "an update replaced files that it ran"}
-    (RUN / app).mkdir(parents=True, exist_ok=True)
+    for directory in (RUN, RUN / app):
+        directory.mkdir(mode=0o700, exist_ok=True)
     file = RUN / app / "updates.json"
     with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
         json.dump(request, handle)
     unit = f"{app}-deploy.service"
     words = ["systemd-run", "--quiet", "--collect", "--wait", f"--unit={unit}", f"--description=Restart {app}"]
+    # A process that is killed leaves to this service what it would have done itself.
+    words.append(f"--property=OnFailure={app}-recover.service")
     done = run(*words, str(program), str(file), seconds=1800)
     file.unlink(missing_ok=True)
     return f"journalctl -u {unit} says why" if done.returncode else ""
