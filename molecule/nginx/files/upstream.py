@@ -10,7 +10,10 @@ from pathlib import Path
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answer every request with what it was; /slow takes three seconds, /text can be compressed, /own-policy is one."""
+    """Answer every request with what it was; /slow takes three seconds, /text can be compressed, /own-policy is one.
+
+    /long-header/N has a header of N bytes.
+    """
 
     protocol_version = "HTTP/1.1"
 
@@ -31,6 +34,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(answer)))
         if self.path == "/own-policy":
             self.send_header("Content-Security-Policy", "default-src 'self'")
+        if self.path.startswith("/long-header/"):
+            self.send_header("X-Long", "x" * int(self.path.rpartition("/")[2]))
         self.end_headers()
         self.wfile.write(answer)
 
