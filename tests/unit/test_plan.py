@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
+
 import pytest
 from ansible.module_utils.slipway_app import plan
 from ansible.module_utils.slipway_app.errors import AppError
@@ -265,3 +268,27 @@ def test_scheduled_process_that_is_none_is_refused(make, scheduled):
     with pytest.raises(AppError) as refused:
         make(APP, scheduled=scheduled)
     assert refused.value.variable == "app_scheduled"
+
+
+@pytest.mark.parametrize(
+    ("project", "requires", "allowed"),
+    [
+        ('[project]\nname = "x"\nrequires-python = ">=3.11"\n', ">=3.11", True),
+        ('[project]\nname = "x"\nrequires-python = ">=3.12,<4"\n', "<4,>=3.12", False),
+        ('[project]\nname = "x"\nrequires-python = ">=3.11.4"\n', ">=3.11.4", False),
+        ('[project]\nname = "x"\nrequires-python = "~=3.11"\n', "~=3.11", True),
+        ('[project]\nname = "x"\n', "", True),
+        ("[tool.ruff]\n", "", True),
+    ],
+)
+def test_the_pythons_that_a_project_allows(make, project, requires, allowed):
+    files = {"wsgi.py": "app = 1", "requirements.txt": "flask", "pyproject.toml": project}
+    assert make(files)["requires_python"] == requires
+    test = runpy.run_path(Path(__file__).parents[2] / "roles/app/test_plugins/app_python.py")["app_python_allowed"]
+    assert test("3.11.2", requires) is allowed
+
+
+@pytest.mark.parametrize("project", ["not toml", '[project]\nrequires-python = "three"\n'])
+def test_a_project_that_cannot_be_read_is_refused(make, project):
+    with pytest.raises(AppError, match="pyproject.toml cannot be read"):
+        make({"wsgi.py": "app = 1", "requirements.txt": "flask", "pyproject.toml": project})

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 from ansible.module_utils.slipway_app import cron, procfile, source, text, worktree
 from ansible.module_utils.slipway_app.errors import AppError
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 _WSGI = re.compile(r"^([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?::([A-Za-z_]\w*(?:\.\w+)*)(\(.*\))?)?$")
 _PROCESS = re.compile(r"^[a-z][a-z0-9-]{0,30}$")
@@ -31,6 +33,17 @@ def python_request(path: Path) -> tuple[str, str]:
             raise AppError(f"{name} asks for {asked!r}.", "app_source", "a version such as 3.11 (or python-3.11.9)")
         return f"{match.group(1)}.{match.group(2)}", name
     return "", ""
+
+
+def requires_python(path: Path) -> str:
+    """Return which Pythons a project allows (PEP 440), "" for any. AppError where pyproject.toml cannot be read."""
+    if not (path / "pyproject.toml").is_file():
+        return ""
+    try:
+        project = tomllib.loads(text.read(path / "pyproject.toml")).get("project", {})
+        return str(SpecifierSet(str(project.get("requires-python", ""))))
+    except (tomllib.TOMLDecodeError, InvalidSpecifier) as error:
+        raise AppError(f"{path}/pyproject.toml cannot be read: {error}", "app_source") from error
 
 
 def requirements(path: Path) -> dict[str, object]:
@@ -208,6 +221,7 @@ def make(path: Path, settings: dict) -> dict:
         "migrate": migrate,
         "python": python,
         "python_file": python_file,
+        "requires_python": requires_python(path),
         "requirements": requirements(path),
         "static": static,
         "roots": roots,
