@@ -78,6 +78,19 @@ def settle(capsys: pytest.CaptureFixture) -> Callable[..., dict]:
     return run
 
 
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A machine whose /srv, /run/slipway and units are in a temporary directory, with an app called shop."""
+    from ansible.module_utils.slipway_release import host
+
+    for where in ("ROOT", "RUN", "UNITS"):
+        (tmp_path / where).mkdir()
+        monkeypatch.setattr(host, where, tmp_path / where)
+    for below in ("releases", "cache", "incoming", "scale"):
+        (tmp_path / "ROOT/shop" / below).mkdir(parents=True)
+    (tmp_path / "RUN/shop").mkdir()
+
+
 @pytest.fixture(scope="session")
 def envfile() -> Callable[[dict], str]:
     """The filter that writes an environment file."""

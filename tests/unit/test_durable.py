@@ -15,6 +15,7 @@ from ansible.module_utils.slipway_release.engine import Operation
 from ansible.module_utils.slipway_release.layout import Layout
 from ansible.module_utils.slipway_release.release import Release
 
+pytestmark = pytest.mark.usefixtures("machine")
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to root")
 MANIFEST = {
     "id": "0123456789ab",
@@ -47,14 +48,8 @@ def record(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def machine(monkeypatch, tmp_path):
-    """A machine whose /srv, /run/slipway and units are in a temporary directory."""
-    for where in ("ROOT", "RUN", "UNITS"):
-        (tmp_path / where).mkdir()
-        monkeypatch.setattr(host, where, tmp_path / where)
-    for below in ("releases", "cache", "incoming", "scale"):
-        (tmp_path / "ROOT/shop" / below).mkdir(parents=True)
-    (tmp_path / "RUN/shop").mkdir()
+def group(monkeypatch):
+    """The group of the app."""
     monkeypatch.setattr("grp.getgrnam", lambda app: type("Group", (), {"gr_gid": 1234}))
 
 

@@ -51,18 +51,8 @@ MANIFEST = {
     "settings": "e",
     "secrets": ["SECRET_KEY", "SHORT", "LINES"],
 }
+pytestmark = pytest.mark.usefixtures("machine")
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to root")
-
-
-@pytest.fixture(autouse=True)
-def machine(monkeypatch, tmp_path):
-    """A machine whose /srv, /run/slipway and units are in a temporary directory."""
-    for where in ("ROOT", "RUN", "UNITS"):
-        (tmp_path / where).mkdir()
-        monkeypatch.setattr(host, where, tmp_path / where)
-    for below in ("releases", "cache", "incoming", "scale"):
-        (tmp_path / "ROOT/shop" / below).mkdir(parents=True)
-    (tmp_path / "RUN/shop").mkdir()
 
 
 @pytest.fixture
