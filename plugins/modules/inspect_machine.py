@@ -200,6 +200,7 @@ ARGUMENTS = {
 
 def conflicts_of(wanted: dict) -> tuple[list[dict[str, str]], list[str]]:
     """What somebody else has of what an app will take, and its mark where that lacks a line."""
+
     app, web, database, removing = (wanted[name] for name in ("app", "web", "database", "removing"))
     made = its_claims.marks(app)
     ports = wanted["ports"] if web and not removing else []
@@ -207,6 +208,7 @@ def conflicts_of(wanted: dict) -> tuple[list[dict[str, str]], list[str]]:
     listening = its_sockets.listeners() if not removing else []
     held = its_sockets.holders_of([port["port"] for port in ports] + ([own_port] if database else []), listening)
     found = its_claims.of_admins(wanted["admins"], {app}) + its_claims.of_ports(ports, held)
+    found += its_claims.of_forwarding(ports)
     if web:
         found += its_claims.of_web(app, made) + its_claims.of_site(app, made)
     if ports:

@@ -64,6 +64,15 @@ def test_ports_that_no_rule_names_are_said() -> None:
     assert firewall.unnamed(rules, [80, 443, 8443, 8080]) == [443]
 
 
+def test_ports_that_are_led_elsewhere_are_said_with_the_chain() -> None:
+    rules = [
+        rule("nat", "DOCKER", port(80), {"dnat": {"addr": "172.17.0.2", "port": 8000}}, family="ip"),
+        rule("nat", "PREROUTING", port({"set": [8443]}), {"redirect": {"port": 443}}, family="ip"),
+        rule("filter", "input", port(443), {"accept": None}),
+    ]
+    assert firewall.forwarded(rules) == {80: "ip nat DOCKER", 8443: "ip nat PREROUTING"}
+
+
 def test_listening_sockets_are_read() -> None:
     found = sockets.parse("tcp", TCP)
     assert found == [

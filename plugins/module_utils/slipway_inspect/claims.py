@@ -8,7 +8,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from ansible.module_utils.slipway_inspect import nginx, postgres, sockets
+from ansible.module_utils.slipway_inspect import firewall, nginx, postgres, sockets
 
 MARKS = Path("/var/lib/slipway/made")
 SRV = Path("/srv")
@@ -134,6 +134,20 @@ def of_ports(ports: list[dict], held: dict[int, list[sockets.Holder]]) -> list[C
             problem = f"{holder} listens there, and {wanted['unit']} shall."
             found.append(Conflict(f"port {wanted['port']}", problem, f"End that{how}, or set {wanted['variable']}"))
     return found
+
+
+def of_forwarding(ports: list[dict]) -> list[Conflict]:
+    """The ports whose connections a translation of addresses leads elsewhere, on a machine with containers."""
+    forwarded = firewall.forwarded(firewall.ruleset()) if firewall.bridges() else {}
+    return [
+        Conflict(
+            f"port {wanted['port']}",
+            f"the chain {forwarded[wanted['port']]} of nftables leads it elsewhere, as to a container.",
+            f"Publish another port, or set {wanted['variable']}",
+        )
+        for wanted in ports
+        if wanted["port"] in forwarded
+    ]
 
 
 def asked(port: int, query: str) -> list[str] | None:

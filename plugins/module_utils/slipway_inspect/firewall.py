@@ -98,16 +98,31 @@ def _numbers(value: object) -> set[int]:
     return set().union(*(_numbers(value[key]) for key in ("set", "elem", "val", "concat") if key in value))
 
 
+def _ports_of(rule: dict) -> set[int]:
+    """The destination ports that a rule matches by their numbers."""
+    found: set[int] = set()
+    for statement in rule.get("expr", []):
+        match = statement.get("match", {})
+        left = match.get("left", {})
+        if isinstance(left, dict) and left.get("payload", {}).get("field") == "dport":
+            found |= _numbers(match["right"])
+    return found
+
+
+def forwarded(rules: list[dict]) -> dict[int, str]:
+    """The ports whose connections are led elsewhere before any process gets them, with the chain that does."""
+    found = {}
+    for rule in (entry["rule"] for entry in rules if "rule" in entry):
+        if any({"dnat", "redirect"} & set(statement) for statement in rule.get("expr", [])):
+            found |= dict.fromkeys(_ports_of(rule), f"{rule['family']} {rule['table']} {rule['chain']}")
+    return found
+
+
 def unnamed(rules: list[dict], ports: list[int]) -> list[int]:
     """Those of the TCP ports that no rule and no set of somebody else names."""
     named: set[int] = set()
     for entry in rules:
-        named |= _numbers(entry.get("set", {}).get("elem", []))
-        for statement in entry.get("rule", {}).get("expr", []):
-            match = statement.get("match", {})
-            left = match.get("left", {})
-            if isinstance(left, dict) and left.get("payload", {}).get("field") == "dport":
-                named |= _numbers(match["right"])
+        named |= _numbers(entry.get("set", {}).get("elem", [])) | _ports_of(entry.get("rule", {}))
     return [port for port in ports if port not in named]
 
 
