@@ -214,6 +214,8 @@ def test_an_archive_writes_below_its_directory_alone_and_brings_no_link_out_of_i
         ([("src/a", ("link", "b/../../..")), ("src/b", ("link", "."))], "is a link that leads out"),
         ([("src", ("link", "/outside"))], "'src' is not below src/"),
         ([("src/a", ("file", "")), ("src/a", ("link", "/outside"))], "src/a is in it twice"),
+        ([("src/a/b", ("file", "")), ("src/a", ("link", "."))], "src/a takes the place of a directory"),
+        ([("src/a", ("directory", "")), ("src/a", ("file", ""))], "src/a takes the place of a directory"),
         ([("src/a", ("hard", "/outside/secret"))], "is not below src/"),
         ([("src/a", ("hard", "src/b"))], "hard link to src/b, which is not in it"),
         ([("src/../x", ("file", ""))], "is not below src/"),

@@ -27,6 +27,7 @@ def extract(archive: tarfile.TarFile, target: Path, allowed: Callable[[str, str]
     """
     files: set[PurePosixPath] = set()
     links: dict[PurePosixPath, str] = {}
+    directories: set[PurePosixPath] = set()
     for member in archive:
         path = _path(member.name, target.name, member.isdir())
         over = next((parent for parent in path.parents if parent in links or parent in files), None)
@@ -34,6 +35,9 @@ def extract(archive: tarfile.TarFile, target: Path, allowed: Callable[[str, str]
             raise RefusedError(f"{member.name} is below {over}, which is {_what(over, links)}")
         if path in files or path in links:
             raise RefusedError(f"{member.name} is in it twice")
+        if path in directories and not member.isdir():
+            raise RefusedError(f"{member.name} takes the place of a directory")
+        directories.update(path.parents)
         if member.issym():
             links[path] = member.linkname
         elif member.islnk():
@@ -42,7 +46,9 @@ def extract(archive: tarfile.TarFile, target: Path, allowed: Callable[[str, str]
             files.add(path)
         elif member.isreg():
             files.add(path)
-        elif not member.isdir():
+        elif member.isdir():
+            directories.add(path)
+        else:
             raise RefusedError(f"{member.name} is neither a file, a directory nor a link")
         member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
         archive.extract(member, target.parent, set_attrs=not member.issym(), numeric_owner=True, **_FILTER)
