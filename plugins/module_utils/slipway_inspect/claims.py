@@ -67,7 +67,8 @@ def group(name: str) -> str:
 def unit_files(app: str) -> list[Path]:
     """Units of the names that the app's would have, or that take their place, which are not this toolkit's."""
     ours = re.compile(_OUR_UNIT.format(app=re.escape(app)))
-    names = re.compile(rf"{re.escape(app)}-(?:web@\.(?:socket|service)|deploy\.service|certificate\.(?:service|timer))")
+    kinds = r"web@\.(?:socket|service)|(?:deploy|recover)\.service|certificate\.(?:service|timer)"
+    names = re.compile(f"{re.escape(app)}-(?:{kinds})")
     return [
         file
         for top in UNITS
