@@ -49,14 +49,49 @@ def unit(app: str) -> str:
     return f"{app}-recover.service"
 
 
+# What the service itself may do: ask systemd to start the program, in a unit of its own that is gone afterwards.
+_CONFINEMENT = """UMask=0077
+PrivateUsers=true
+PrivateNetwork=true
+ProtectSystem=strict
+PrivateTmp=true
+PrivateDevices=true
+ProtectHome=true
+ProtectProc=invisible
+ProcSubset=pid
+ProtectClock=true
+ProtectControlGroups=true
+ProtectHostname=true
+ProtectKernelLogs=true
+ProtectKernelModules=true
+ProtectKernelTunables=true
+NoNewPrivileges=true
+CapabilityBoundingSet=
+LockPersonality=true
+MemoryDenyWriteExecute=true
+RestrictNamespaces=true
+RestrictRealtime=true
+RestrictSUIDSGID=true
+RestrictAddressFamilies=AF_UNIX
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@resources @privileged
+SystemCallErrorNumber=EPERM
+"""
+
+
 def install(app: str, program: Path) -> None:
     """Write and enable that service. systemd starts it at boot, and when a process of an operation is killed."""
     file = host.UNITS / unit(app)
+    # Whose failure it is started for, where it is for one, is said on (systemd.exec(5)).
+    words = "systemd-run --quiet --collect --wait $${MONITOR_UNIT:+--setenv=MONITOR_UNIT=$$MONITOR_UNIT}"
     text = (
         f"# Managed by {program}\n[Unit]\n"
         f"Description={app}: take back a switch that was interrupted before it was confirmed\n"
         "After=local-fs.target\n\n"
-        f"[Service]\nType=oneshot\nExecStart={program} recover {app}\n\n[Install]\nWantedBy=multi-user.target\n"
+        f"[Service]\nType=oneshot\n"
+        f"ExecStart=/bin/sh -c 'exec {words} --unit={app}-recovery.service {program} recover {app}'\n"
+        f"{_CONFINEMENT}\n[Install]\nWantedBy=multi-user.target\n"
     )
     if not file.exists() or file.read_text() != text:
         host.write(file, text, 0o644)
